@@ -1,0 +1,34 @@
+//! Storage as a task hub needs it: queues, tables and blobs behind three small object-safe
+//! traits, with errors by meaning, so that nothing above knows whether it talks to Azure or to an
+//! embedded database.
+
+mod blob;
+pub mod env;
+mod error;
+mod queue;
+mod table;
+
+use std::sync::Arc;
+
+pub use blob::{Blob, BlobInfo, BlobPage, Blobs, PutCondition};
+pub use env::{Env, Scope};
+pub use error::{ErrorKind, Result, StorageError};
+pub use queue::{
+    MAX_MESSAGE_BYTES, MAX_MESSAGES_PER_GET, MAX_VISIBILITY_SECONDS, MessageHandle, PeekedMessage,
+    Queues, ReceivedMessage, SentMessage, UpdatedMessage,
+};
+pub use table::{
+    Condition, Continuation, ETag, MAX_PAGE_ROWS, MAX_ROW_BYTES, MAX_STRING_UNITS,
+    MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ROWS, Page, Query, Row, RowKeys, Tables, Value, Write,
+};
+
+/// The three services of one storage account.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Queue service.
+    pub queues: Arc<dyn Queues>,
+    /// Table service.
+    pub tables: Arc<dyn Tables>,
+    /// Blob service.
+    pub blobs: Arc<dyn Blobs>,
+}
