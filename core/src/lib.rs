@@ -3,15 +3,22 @@
 //! Pure: history in, commands out. Nothing here reads a clock, draws a random number, spawns a
 //! task or talks to anything; whoever calls in brings time and ids along.
 
+mod event;
 mod failure;
 mod ids;
+mod message;
 mod status;
 mod tags;
 mod time;
 mod trace;
 
+pub use event::{
+    EventKind, EventRaised, EventType, ExecutionCompleted, ExecutionRewound, ExecutionStarted,
+    HistoryEvent, NO_EVENT_ID, SPLIT_TIMER_ID, SubOrchestrationCreated, TaskFailed, TaskScheduled,
+};
 pub use failure::FailureDetails;
 pub use ids::{FIRE_AND_FORGET_TAG, OrchestrationInstance, ParentInstance, merge_tags};
+pub use message::TaskMessage;
 pub use status::{OrchestrationStatus, UnknownStatus};
 pub use tags::Tags;
 pub use time::{Timestamp, TimestampError};
