@@ -3,7 +3,9 @@
 //! Pure: history in, commands out. Nothing here reads a clock, draws a random number, spawns a
 //! task or talks to anything; whoever calls in brings time and ids along.
 
+mod command;
 mod event;
+mod executor;
 mod failure;
 mod ids;
 mod message;
@@ -12,9 +14,14 @@ mod tags;
 mod time;
 mod trace;
 
+pub use command::{Action, Command, Completion};
 pub use event::{
     EventKind, EventRaised, EventType, ExecutionCompleted, ExecutionRewound, ExecutionStarted,
     HistoryEvent, NO_EVENT_ID, SPLIT_TIMER_ID, SubOrchestrationCreated, TaskFailed, TaskScheduled,
+};
+pub use executor::{
+    ActivityExecutor, ActivityOutcome, ActivityWork, BoxFuture, EpisodeResult, EpisodeWork,
+    ExecutorError, OrchestrationExecutor, OrchestrationRun,
 };
 pub use failure::FailureDetails;
 pub use ids::{FIRE_AND_FORGET_TAG, OrchestrationInstance, ParentInstance, merge_tags};
