@@ -1,1 +1,3 @@
-//! To come.
+//! The task hub on storage, byte-compatible with .NET's `DurableTask.AzureStorage`.
+
+pub mod wire;
