@@ -1,0 +1,3 @@
+//! Decisions become events and messages (chapter 04 §1.8).
+#[derive(Debug, Default)]
+pub(super) struct Outboxes;

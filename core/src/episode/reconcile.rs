@@ -1,0 +1,1 @@
+//! Messages become events (chapter 04 §1.5, §1.6).

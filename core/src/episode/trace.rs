@@ -1,0 +1,1 @@
+//! Trace contexts of what an execution calls (chapter 04 §7.3).
