@@ -1,1 +1,4 @@
-//! To come.
+//! A task hub on storage, byte-compatible with .NET's `DurableTask.AzureStorage`.
+
+pub mod hub;
+pub mod partition;
