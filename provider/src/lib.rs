@@ -1,4 +1,5 @@
-//! A task hub on storage, byte-compatible with .NET's `DurableTask.AzureStorage`.
+//! The task hub on storage, byte-compatible with .NET's `DurableTask.AzureStorage`.
 
 pub mod hub;
 pub mod partition;
+pub mod wire;

@@ -2,22 +2,29 @@
 
 use std::fmt;
 
+use crate::wire::names::partition_of;
+
 /// A partition by its index: the `NN` of `{hub}-control-NN`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PartitionId(u8);
+pub struct PartitionId(u32);
 
 impl PartitionId {
     /// Partitions a hub may have (chapter 01 §1.1).
-    pub const MAX_COUNT: u8 = 16;
+    pub const MAX_COUNT: u32 = 16;
 
     /// The partition with that index.
-    pub const fn new(index: u8) -> Self {
+    pub const fn new(index: u32) -> Self {
         Self(index)
     }
 
     /// The index, counted from 0.
-    pub const fn index(self) -> u8 {
+    pub const fn index(self) -> u32 {
         self.0
+    }
+
+    /// The partition of an instance in a hub of `count` partitions (chapter 01 §2).
+    pub fn of_instance(instance_id: &str, count: u32) -> Self {
+        Self(partition_of(instance_id, count))
     }
 
     /// The partition whose control queue has this name in the hub (lower-case) `hub`; `None` for

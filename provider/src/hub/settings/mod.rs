@@ -16,6 +16,7 @@ pub use kinds::{
 };
 
 use super::connection::StoreChoice;
+use crate::wire::names::HubNames;
 
 /// Settings of one task hub as one process sees it. The names of `host.json` keys
 /// (under `extensions.durableTask`) stand in parentheses; defaults and units are those of the
@@ -41,7 +42,7 @@ pub struct HubSettings {
     pub tracking_store_name_prefix: String,
     /// Control queues (`storageProvider.partitionCount`), 1 to 16, default 4. The same for all
     /// workers and clients of a hub, for ever (R1-15).
-    pub partition_count: u8,
+    pub partition_count: u32,
     /// Start although the hub was made with another partition count, as .NET does
     /// (`rust.allowPartitionCountChange`). In-flight instances may be stranded. Default false.
     pub allow_partition_count_change: bool,
@@ -249,7 +250,7 @@ impl HubSettings {
 
     /// Uses that many control queues, 1 to 16.
     #[must_use]
-    pub fn with_partition_count(mut self, count: u8) -> Self {
+    pub fn with_partition_count(mut self, count: u32) -> Self {
         self.partition_count = count;
         self
     }
@@ -266,6 +267,17 @@ impl HubSettings {
     pub fn with_plain(mut self, plain: bool) -> Self {
         self.plain = plain;
         self
+    }
+
+    /// Names of everything that makes up the hub, tracking prefix included (§1.2).
+    pub fn names(&self) -> HubNames {
+        let names = HubNames::new(self.hub_name.clone());
+        match &self.store {
+            StoreChoice::Azure {
+                tracking: Some(_), ..
+            } => names.with_tracking_prefix(self.tracking_store_name_prefix.clone()),
+            _ => names,
+        }
     }
 
     /// The configured worker name, else a new one on every call: `{host}:{8 hex digits}` (R6-02).

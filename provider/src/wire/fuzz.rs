@@ -1,0 +1,1 @@
+//! Fuzz targets: plain functions that must return whatever they are fed.

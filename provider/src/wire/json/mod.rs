@@ -1,0 +1,1 @@
+//! JSON as Newtonsoft writes and reads it.
