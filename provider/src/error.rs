@@ -7,7 +7,7 @@ use crate::wire::WireError;
 /// A task hub operation that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum HubError {
+pub enum TaskHubError {
     /// Storage refused or could not be reached.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -58,7 +58,7 @@ pub enum HubError {
     },
 }
 
-impl HubError {
+impl TaskHubError {
     /// Something of that name cannot be read.
     pub(crate) fn unreadable(what: impl Into<String>, source: WireError) -> Self {
         Self::Unreadable {

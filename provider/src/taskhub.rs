@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use durabletask_core::{Stamps, Timestamp};
+use durabletask_core::Timestamp;
+use durabletask_core::episode::Stamps;
 use durabletask_storage::{Account, Env};
 use tokio::sync::Notify;
 
-use crate::hub::settings::HubSettings;
+use crate::hub::HubSettings;
 use crate::queue::signal::Signal;
 use crate::wire::large::LargeStore;
 use crate::wire::names::{self, HubNames};

@@ -73,10 +73,19 @@ impl HeldMessage {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends renewals and claims the right to delete the message or put it back; false if that was
+    /// claimed before.
+    pub(crate) fn settle(&self) -> bool {
+        let was_settled = std::mem::replace(&mut self.lock().settled, true);
+        if !was_settled && let Some(registry) = self.owner.upgrade() {
+            registry.forget(self);
+        }
+        !was_settled
+    }
+
     /// Deletes the message. Gone already, or handed to somebody else, is success: either way it
     /// is not ours any more. One queue transaction.
     pub(crate) async fn delete(&self, queues: &dyn Queues) -> Result<(), StorageError> {
-        self.settle();
         let mut handle = self.lock().handle.clone();
         loop {
             let Err(error) = queues.delete_message(&self.queue, &handle).await else {
@@ -104,7 +113,6 @@ impl HeldMessage {
         queues: &dyn Queues,
         seconds: u32,
     ) -> Result<(), StorageError> {
-        self.settle();
         let handle = self.lock().handle.clone();
         match queues
             .update_message(&self.queue, &handle, None, seconds.min(MAX_VISIBILITY_SECONDS))
@@ -126,14 +134,6 @@ impl HeldMessage {
     pub(crate) async fn abandon(&self, queues: &dyn Queues) -> Result<(), StorageError> {
         self.put_back(queues, put_back_seconds(self.dequeue_count()))
             .await
-    }
-
-    /// Ends renewals and stops counting the message.
-    fn settle(&self) {
-        let was_settled = std::mem::replace(&mut self.lock().settled, true);
-        if !was_settled && let Some(registry) = self.owner.upgrade() {
-            registry.forget(self);
-        }
     }
 
     async fn renew(&self, queues: &dyn Queues) -> Result<(), StorageError> {
@@ -159,7 +159,7 @@ impl HeldMessage {
 
 impl Drop for HeldMessage {
     fn drop(&mut self) {
-        self.settle();
+        let _ = self.settle();
     }
 }
 

@@ -6,7 +6,7 @@ use durabletask_core::TaskMessage;
 
 use super::held::HeldMessage;
 use crate::TaskHub;
-use crate::error::HubError;
+use crate::error::TaskHubError;
 use crate::wire::message::{self, Decoded, MessageData};
 use crate::wire::large;
 
@@ -46,12 +46,12 @@ impl TaskHub {
         &self,
         message_id: &str,
         text: &str,
-    ) -> Result<MessageData, HubError> {
+    ) -> Result<MessageData, TaskHubError> {
         let what = || format!("message {message_id}");
         let json = message::from_queue_text(text)
-            .map_err(|source| HubError::unreadable(what(), source))?;
+            .map_err(|source| TaskHubError::unreadable(what(), source))?;
         let decoded =
-            message::decode(&json).map_err(|source| HubError::unreadable(what(), source))?;
+            message::decode(&json).map_err(|source| TaskHubError::unreadable(what(), source))?;
         let blob = match decoded {
             Decoded::Message(data) => return Ok(*data),
             Decoded::InBlob { blob_name } => blob_name,
@@ -59,22 +59,22 @@ impl TaskHub {
         let json = self.get_large(&what(), &blob).await?;
         match message::decode(&json) {
             Ok(Decoded::Message(data)) => Ok(*data),
-            Ok(Decoded::InBlob { .. }) => Err(HubError::MissingBlob { what: what(), blob }),
-            Err(source) => Err(HubError::unreadable(what(), source)),
+            Ok(Decoded::InBlob { .. }) => Err(TaskHubError::MissingBlob { what: what(), blob }),
+            Err(source) => Err(TaskHubError::unreadable(what(), source)),
         }
     }
 
     /// The text in a blob of the large-message container. One blob transaction.
-    pub(crate) async fn get_large(&self, what: &str, blob: &str) -> Result<String, HubError> {
+    pub(crate) async fn get_large(&self, what: &str, blob: &str) -> Result<String, TaskHubError> {
         let container = &self.tables().large_messages;
         let found = self.tracking_account().blobs.get_blob(container, blob).await?;
         let Some(found) = found else {
-            return Err(HubError::MissingBlob {
+            return Err(TaskHubError::MissingBlob {
                 what: what.to_owned(),
                 blob: blob.to_owned(),
             });
         };
         large::gunzip(&found.content)
-            .map_err(|source| HubError::unreadable(format!("blob {blob} of {what}"), source))
+            .map_err(|source| TaskHubError::unreadable(format!("blob {blob} of {what}"), source))
     }
 }

@@ -7,7 +7,7 @@ use durabletask_core::{EventKind, OrchestrationInstance, TaskMessage, Timestamp}
 use durabletask_storage::{MAX_VISIBILITY_SECONDS, PutCondition};
 
 use crate::TaskHub;
-use crate::error::HubError;
+use crate::error::TaskHubError;
 use crate::wire::message::{self, MessageData};
 use crate::wire::{large, names};
 
@@ -49,7 +49,7 @@ impl TaskHub {
         &self,
         sending: &Sending,
         sender: &SenderIdentity,
-    ) -> Result<Option<String>, HubError> {
+    ) -> Result<Option<String>, TaskHubError> {
         let data = MessageData {
             activity_id: self.env().new_uuid(),
             message: sending.message.clone(),
@@ -83,7 +83,7 @@ impl TaskHub {
         &self,
         sending: &Sending,
         sender: &SenderIdentity,
-    ) -> Result<Option<String>, HubError> {
+    ) -> Result<Option<String>, TaskHubError> {
         let blob = self.send_silently(sending, sender).await?;
         self.wake(&sending.queue);
         Ok(blob)
@@ -91,7 +91,7 @@ impl TaskHub {
 
     /// Writes a blob of the large-message container, which is made when first needed. One blob
     /// transaction, three if the container is missing.
-    pub(crate) async fn put_large(&self, name: &str, content: Bytes) -> Result<(), HubError> {
+    pub(crate) async fn put_large(&self, name: &str, content: Bytes) -> Result<(), TaskHubError> {
         let blobs = &self.tracking_account().blobs;
         let container = &self.tables().large_messages;
         let put = |content| blobs.put_blob(container, name, content, PutCondition::Always, None);

@@ -9,7 +9,8 @@ pub(crate) mod judge;
 pub(crate) mod start;
 pub(crate) mod store;
 
-use durabletask_core::{OrchestrationRun, RuntimeState};
+use durabletask_core::OrchestrationRun;
+use durabletask_core::episode::RuntimeState;
 use durabletask_storage::ETag;
 
 /// An instance as it was loaded or last committed.
@@ -26,8 +27,6 @@ pub(crate) struct Loaded {
     pub(crate) run: Option<Box<dyn OrchestrationRun>>,
     /// Whether this is straight from storage: only then a negative verdict counts.
     pub(crate) is_fresh: bool,
-    /// Custom status as last committed by this session.
-    pub(crate) custom_status: Option<String>,
 }
 
 /// Bytes that every cached session costs beside its history (design.md §7.1).

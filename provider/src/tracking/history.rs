@@ -9,7 +9,7 @@ use durabletask_storage::{
 };
 
 use crate::TaskHub;
-use crate::error::HubError;
+use crate::error::TaskHubError;
 use crate::wire::{history_row, large, names};
 
 /// Event rows of one transaction, at most: 100 less the sentinel.
@@ -62,7 +62,7 @@ impl TaskHub {
     pub(crate) async fn prepare_rows(
         &self,
         new: &NewHistory<'_>,
-    ) -> Result<PreparedRows, HubError> {
+    ) -> Result<PreparedRows, TaskHubError> {
         let partition_key = names::escape_key(new.instance_id);
         let mut prepared = PreparedRows::default();
         for (offset, event) in (0_u64..).zip(new.events) {
@@ -92,7 +92,7 @@ impl TaskHub {
         &self,
         new: &NewHistory<'_>,
         prepared: PreparedRows,
-    ) -> Result<Written, HubError> {
+    ) -> Result<Written, TaskHubError> {
         let partition_key = names::escape_key(new.instance_id);
         let mut sentinel = new.sentinel.clone();
         let mut rows = prepared.rows.into_iter().peekable();
@@ -161,7 +161,7 @@ impl TaskHub {
 
     /// Whether the row at our first new row key is the one we wrote: events carry distinct
     /// ticks. One table transaction.
-    async fn is_ours(&self, first: Option<&Row>) -> Result<bool, HubError> {
+    async fn is_ours(&self, first: Option<&Row>) -> Result<bool, TaskHubError> {
         let Some(first) = first else {
             return Ok(false);
         };

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use durabletask_core::{HistoryEvent, RuntimeState};
+use durabletask_core::HistoryEvent;
+use durabletask_core::episode::RuntimeState;
 use durabletask_storage::{ETag, Query, Row, StorageError};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::TaskHub;
-use crate::error::HubError;
+use crate::error::TaskHubError;
 use crate::session::Loaded;
 use crate::wire::{filter, history_row, large};
 
@@ -34,7 +35,7 @@ impl TaskHub {
         &self,
         instance_id: &str,
         execution_id: Option<&str>,
-    ) -> Result<History, HubError> {
+    ) -> Result<History, TaskHubError> {
         let rows = self
             .query_all(
                 &self.tables().history,
@@ -78,16 +79,15 @@ impl TaskHub {
         &self,
         instance_id: &str,
         execution_id: Option<&str>,
-    ) -> Result<Box<Loaded>, HubError> {
+    ) -> Result<Box<Loaded>, TaskHubError> {
         let history = self.load_history(instance_id, execution_id).await?;
         Ok(Box::new(Loaded {
-            state: RuntimeState::from_history(history.events),
+            state: RuntimeState::load(history.events, None),
             sentinel: history.sentinel,
             instance_etag: None,
             blobs: history.blobs,
             run: None,
             is_fresh: true,
-            custom_status: None,
         }))
     }
 
@@ -111,7 +111,7 @@ impl TaskHub {
     async fn read_events(
         &self,
         rows: Vec<Row>,
-    ) -> Result<(Vec<Arc<HistoryEvent>>, Vec<String>), HubError> {
+    ) -> Result<(Vec<Arc<HistoryEvent>>, Vec<String>), TaskHubError> {
         let mut blobs = Vec::new();
         for row in &rows {
             blobs.extend(large::moved_columns(row).into_iter().map(|(_, blob)| blob));
@@ -129,14 +129,14 @@ impl TaskHub {
             .map(|row| {
                 history_row::row_to_event(row)
                     .map(Arc::new)
-                    .map_err(|source| HubError::unreadable(row_name(row), source))
+                    .map_err(|source| TaskHubError::unreadable(row_name(row), source))
             })
             .collect::<Result<_, _>>()?;
         Ok((events, blobs))
     }
 
     /// Puts moved values back into their columns (chapter 03 §4.5).
-    async fn resolve(&self, mut row: Row) -> Result<Row, HubError> {
+    async fn resolve(&self, mut row: Row) -> Result<Row, TaskHubError> {
         for (column, blob) in large::moved_columns(&row) {
             let text = self.get_large(&row_name(&row), &blob).await?;
             row.set(column, text);

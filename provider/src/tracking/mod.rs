@@ -3,4 +3,5 @@
 pub(crate) mod commit;
 pub(crate) mod history;
 pub(crate) mod load;
+pub(crate) mod repair;
 pub(crate) mod status;
