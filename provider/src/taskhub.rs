@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use durabletask_core::Timestamp;
 use durabletask_core::episode::Stamps;
@@ -123,6 +124,16 @@ impl TaskHub {
         self.0.names.control_queue(partition)
     }
 
+    /// Seconds for which a received control message is hidden.
+    pub(crate) fn control_visibility_seconds(&self) -> u32 {
+        whole_seconds(self.0.settings.control_queue_visibility_timeout)
+    }
+
+    /// Seconds for which a received activity message is hidden.
+    pub(crate) fn work_item_visibility_seconds(&self) -> u32 {
+        whole_seconds(self.0.settings.work_item_queue_visibility_timeout)
+    }
+
     /// Numbers for `count` messages, the first one returned.
     pub(crate) fn next_sequence_numbers(&self, count: usize) -> i64 {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
@@ -190,6 +201,10 @@ impl TaskHub {
 
 /// Entries of the waiting list at which dead ones are swept out.
 const MAX_DEAD_WAITERS: usize = 1_024;
+
+fn whole_seconds(timeout: Duration) -> u32 {
+    u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX).max(1)
+}
 
 /// The stamps of one episode.
 impl Stamps for TaskHub {

@@ -13,9 +13,6 @@ use super::signal::{PollBackoff, Signal};
 use crate::dispatch::WorkerContext;
 use crate::partition::PartitionId;
 
-/// Messages of one receive, at most (chapter 02 §3.1).
-const CONTROL_BATCH: u32 = 32;
-
 /// One owned partition's queue, from the reader's point of view.
 #[derive(Debug)]
 pub(crate) struct ControlQueue {
@@ -55,10 +52,12 @@ impl WorkerContext {
     /// released (chapter 02 §4.1). Price: one queue transaction per receive.
     pub(crate) async fn read_control_queue(self: Arc<Self>, queue: Arc<ControlQueue>) {
         let settings = self.hub.settings();
+        let threshold =
+            usize::try_from(settings.control_queue_buffer_threshold).unwrap_or(usize::MAX);
         let mut backoff = PollBackoff::new(settings.max_queue_polling_interval);
         while !queue.is_released() {
             self.held
-                .room_below(settings.control_queue_buffer_threshold)
+                .room_below(threshold)
                 .await;
             if queue.is_released() {
                 break;
@@ -69,8 +68,8 @@ impl WorkerContext {
                 .queues
                 .get_messages(
                     &queue.name,
-                    CONTROL_BATCH,
-                    settings.control_queue_visibility_seconds,
+                    settings.control_queue_batch_size,
+                    self.hub.control_visibility_seconds(),
                 )
                 .await;
             match received {
@@ -93,7 +92,7 @@ impl WorkerContext {
     /// Reads, sorts and routes one batch (chapter 02 §4.1 steps 3 to 6). One bad message is put
     /// back alone.
     async fn take_in(self: &Arc<Self>, queue: &ControlQueue, messages: Vec<ReceivedMessage>) {
-        let seconds = self.hub.settings().control_queue_visibility_seconds;
+        let seconds = self.hub.control_visibility_seconds();
         let held = messages.into_iter().filter_map(|message| {
             self.held
                 .hold(self.hub.env(), &queue.name, message, seconds, true)

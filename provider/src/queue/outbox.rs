@@ -69,7 +69,7 @@ impl TaskHub {
             json = message::encode_wrapper(&name);
             blob = Some(name);
         }
-        let text = message::to_queue_text(json, self.settings().message_encoding);
+        let text = message::to_queue_text(json, self.settings().queue_client_message_encoding);
         let delay = visibility_delay(&data.message, self.env().now());
         self.account()
             .queues

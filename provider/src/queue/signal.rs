@@ -70,21 +70,15 @@ impl PollBackoff {
 
     /// Waits for the signal, at most the current interval.
     pub(crate) async fn wait(&mut self, env: &Env, signal: &Signal) {
-        let waited = {
-            let signalled = std::pin::pin!(signal.wait());
-            let slept = std::pin::pin!(env.sleep(self.interval));
-            select(signalled, slept).await
-        };
+        let signalled = std::pin::pin!(signal.wait());
+        let slept = std::pin::pin!(env.sleep(self.interval));
+        let was_signalled = matches!(select(signalled, slept).await, Either::Left(_));
         let min = Duration::from_millis(MIN_POLL_INTERVAL_MS);
-        match waited {
-            Either::Left(_) => {
-                self.interval = min;
-                self.exponent = 1;
-            }
-            Either::Right(_) if self.interval < self.max_interval => {
-                self.grow(min, env.random_unit());
-            }
-            Either::Right(_) => {}
+        if was_signalled {
+            self.interval = min;
+            self.exponent = 1;
+        } else if self.interval < self.max_interval {
+            self.grow(min, env.random_unit());
         }
     }
 

@@ -13,7 +13,7 @@ impl WorkerContext {
         let settings = self.hub.settings();
         let queue = self.hub.tables().work_items.clone();
         let signal = self.hub.signal(&queue);
-        let seconds = settings.work_item_visibility_seconds();
+        let seconds = self.hub.work_item_visibility_seconds();
         let mut backoff = PollBackoff::new(settings.max_queue_polling_interval);
         while !self.is_stopping() {
             // Closed only when the worker is gone.

@@ -280,15 +280,16 @@ impl WorkerContext {
         instance_id: &str,
         messages: Vec<Inbound>,
     ) -> Result<Vec<Inbound>, TaskHubError> {
-        let termination = messages.iter().find(|inbound| {
-            matches!(
-                inbound.message().event.kind,
-                EventKind::ExecutionTerminated { .. }
-            )
-        });
-        if let Some(inbound) = termination {
+        let termination = messages.iter().find_map(|inbound| {
             let event = &inbound.message().event;
-            if self.hub.terminate_unstarted(instance_id, event).await? {
+            match &event.kind {
+                EventKind::ExecutionTerminated { input } => Some((event.timestamp, input.clone())),
+                _ => None,
+            }
+        });
+        if let Some((stamped, reason)) = termination {
+            let hub = &self.hub;
+            if hub.terminate_unstarted(instance_id, stamped, reason).await? {
                 self.hub.instance_changed(instance_id);
             }
             return Ok(messages);

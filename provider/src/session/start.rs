@@ -87,7 +87,7 @@ fn judge_start(
         let is_pending = row.runtime_status == Some(OrchestrationStatus::Pending);
         let is_scheduled_after = (created < arrival.stamped && is_pending)
             || (arrival.dequeue_count > 1 && arrival.received > created);
-        if started.generation == Some(row.generation) && is_scheduled_after {
+        if started.generation == Some(row.generation.unwrap_or(0)) && is_scheduled_after {
             return StartVerdict::Discard;
         }
     }
@@ -112,7 +112,7 @@ mod tests {
             execution_id: Some(execution.to_owned()),
             runtime_status: Some(status),
             created_time: Some(at(10)),
-            generation: 1,
+            generation: Some(1),
             ..InstanceRow::default()
         }
     }

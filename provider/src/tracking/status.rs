@@ -1,13 +1,13 @@
 //! Reading and repairing instance rows (chapter 03 §5 and §6.3).
 
-use durabletask_core::{HistoryEvent, OrchestrationStatus, Tags, Timestamp};
+use durabletask_core::{OrchestrationStatus, Tags, Timestamp};
 use durabletask_storage::{Condition, Write};
 
 use crate::TaskHub;
 use crate::error::TaskHubError;
 use crate::wire::instance_row::{self, InstanceRow};
 use crate::wire::message::{self, Decoded};
-use crate::wire::{filter, large, names};
+use crate::wire::{filter, large};
 
 /// Where an instance stands, as clients see it.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,7 +101,7 @@ impl TaskHub {
             last_updated_time: row.last_updated_time,
             completed_time: row.completed_time,
             scheduled_start_time: row.scheduled_start_time,
-            generation: row.generation,
+            generation: row.generation.unwrap_or(0),
             tags: row.tags,
             instance_id: row.instance_id,
         })
@@ -145,10 +145,11 @@ impl TaskHub {
     pub(crate) async fn terminate_unstarted(
         &self,
         instance_id: &str,
-        terminated: &HistoryEvent,
+        stamped: Timestamp,
+        reason: Option<String>,
     ) -> Result<bool, TaskHubError> {
         let now = self.env().now();
-        let mut row = instance_row::termination_row(instance_id, terminated, None, now);
+        let mut row = instance_row::termination_row(instance_id, stamped, reason, now);
         let env = self.env();
         #[allow(clippy::cast_possible_truncation, reason = "half of a random number")]
         let moved = large::move_large_values(&mut row, || env.random_u64() as u32);
@@ -164,10 +165,5 @@ impl TaskHub {
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// The partition key of an instance.
-    pub(crate) fn partition_key(instance_id: &str) -> String {
-        names::escape_key(instance_id)
     }
 }
