@@ -98,9 +98,9 @@ impl WorkerContext {
                 task_scheduled_id: task_id,
                 result,
             },
-            ActivityOutcome::Failed(failure) => EventKind::TaskFailed(Box::new(
-                task_failed_event(task_id, failure, self.hub.settings().error_mode),
-            )),
+            ActivityOutcome::Failed(failure) => {
+                task_failed_event(task_id, failure, self.hub.settings().error_mode)
+            }
         };
         let target = inbound.message().target.clone();
         let sending = Sending {

@@ -43,13 +43,10 @@ impl WorkerContext {
         loop {
             let (mut current, work) = match run.take() {
                 Some(run) => (run, episode.resume_work()),
-                None => {
-                    let (name, version) = episode.orchestrator();
-                    match self.orchestrators.open(name, version) {
-                        Some(run) => (run, episode.work()),
-                        None => return Ran::Unknown(name.to_owned()),
-                    }
-                }
+                None => match self.open_run(episode.state()) {
+                    Ok(run) => (run, episode.work()),
+                    Err(name) => return Ran::Unknown(name),
+                },
             };
             match current.execute(work).await {
                 Err(error) => return Ran::Refused(error),
@@ -67,5 +64,15 @@ impl WorkerContext {
             return Ran::Nothing(plan.state);
         }
         Ran::Plan(Box::new(plan), run)
+    }
+
+    /// A fresh run of the execution's orchestrator, or its name if nobody here runs it.
+    fn open_run(&self, state: &RuntimeState) -> Result<Box<dyn OrchestrationRun>, String> {
+        let started = state.started();
+        let name = started.and_then(|s| s.name.as_deref()).unwrap_or_default();
+        let version = started.and_then(|s| s.version.as_deref());
+        self.orchestrators
+            .open(name, version)
+            .ok_or_else(|| name.to_owned())
     }
 }
