@@ -31,6 +31,17 @@ pub enum PartitionManagement {
     Legacy,
 }
 
+impl PartitionManagement {
+    /// The word used in messages.
+    pub(in crate::hub) const fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Safe => "safe",
+            Self::Legacy => "legacy",
+        }
+    }
+}
+
 /// How outgoing queue messages are written (chapter 01 §4.1); both are always read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MessageEncoding {
