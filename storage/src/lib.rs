@@ -3,6 +3,7 @@
 //! embedded database.
 
 mod blob;
+pub mod embedded;
 pub mod env;
 mod error;
 mod queue;
