@@ -2,6 +2,7 @@
 //! traits, with errors by meaning, so that nothing above knows whether it talks to Azure or to an
 //! embedded database.
 
+pub mod azure;
 mod blob;
 pub mod embedded;
 pub mod env;
