@@ -3,6 +3,7 @@
 //! Readers are tolerant, writers exact (design §8): what is written here equals, byte for byte or
 //! column for column, what .NET's provider 2.9.1 writes.
 
+mod columns;
 mod error;
 mod event;
 pub mod filter;

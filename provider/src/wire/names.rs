@@ -114,16 +114,58 @@ pub fn partition_of(instance_id: &str, count: u32) -> u32 {
     fnv1a_32(instance_id).checked_rem(count).unwrap_or(0)
 }
 
+/// What is added to a control character's code behind `^`.
+const CONTROL_OFFSET: u16 = 0xC0;
+
 /// The partition key of an instance id (chapter 03 §1.2). Not idempotent: escape once.
 pub fn escape_key(instance_id: &str) -> String {
-    let _ = instance_id;
-    todo!()
+    let mut key = String::with_capacity(instance_id.len());
+    for char in instance_id.chars() {
+        let escaped = match char {
+            '^' => '^',
+            '/' => '0',
+            '\\' => '1',
+            '#' => '2',
+            '?' => '3',
+            // U+0000–U+001F and U+007F–U+009F
+            _ if char.is_control() => {
+                let code = u32::from(char) + u32::from(CONTROL_OFFSET);
+                char::from_u32(code).unwrap_or(char)
+            }
+            _ => {
+                key.push(char);
+                continue;
+            }
+        };
+        key.push('^');
+        key.push(escaped);
+    }
+    key
 }
 
-/// The instance id of a partition key; [`WireError::BadKey`] if it ends in a lone `^`.
+/// The instance id of a partition key; [`WireError::BadKey`] if it ends in a lone `^`. UTF-16 unit
+/// by unit, as .NET does it; half surrogates that no writer produces read as U+FFFD.
 pub fn unescape_key(partition_key: &str) -> Result<String, WireError> {
-    let _ = partition_key;
-    todo!()
+    if !partition_key.contains('^') {
+        return Ok(partition_key.to_owned());
+    }
+    let mut units = partition_key.encode_utf16();
+    let mut id = Vec::with_capacity(partition_key.len());
+    while let Some(unit) = units.next() {
+        if unit != u16::from(b'^') {
+            id.push(unit);
+            continue;
+        }
+        let escaped = units.next().ok_or(WireError::BadKey)?;
+        id.push(match u8::try_from(escaped) {
+            Ok(b'0') => u16::from(b'/'),
+            Ok(b'1') => u16::from(b'\\'),
+            Ok(b'2') => u16::from(b'#'),
+            Ok(b'3') => u16::from(b'?'),
+            _ => escaped.checked_sub(CONTROL_OFFSET).unwrap_or(escaped),
+        });
+    }
+    Ok(String::from_utf16_lossy(&id))
 }
 
 /// Row key of an event: 16 upper-case hex digits.
@@ -161,6 +203,42 @@ pub fn history_blob(
 /// Prefixes of all blobs of an instance, for purge: raw and, if different, escaped id, each with a
 /// slash, so that no other instance's blobs match (chapter 03 §7.1).
 pub fn blob_prefixes(instance_id: &str) -> Vec<String> {
-    let _ = instance_id;
-    todo!()
+    let mut prefixes = vec![format!("{instance_id}/")];
+    let escaped = escape_key(instance_id);
+    if escaped != instance_id {
+        prefixes.push(format!("{escaped}/"));
+    }
+    prefixes
+}
+
+/// Longest hub name that works everywhere: `{hub}-largemessages` must fit a container's 63
+/// characters (chapter 01 §1.3).
+pub const MAX_HUB_NAME: usize = 49;
+
+/// Whether all resources of a hub can have this name: a letter, then letters and digits, 3 to
+/// [`MAX_HUB_NAME`] characters, all ASCII (chapter 01 §1.3; .NET accepts 50 and fails later).
+pub fn is_valid_hub_name(hub: &str) -> bool {
+    (3..=MAX_HUB_NAME).contains(&hub.len())
+        && hub.starts_with(|first: char| first.is_ascii_alphabetic())
+        && hub.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// The hub name that Functions hosts make of a site name when none is configured (chapter 01
+/// §1.3).
+pub fn default_hub_name(site_name: &str) -> String {
+    let mut kept: Vec<char> = site_name
+        .chars()
+        .filter(|char| char.is_alphanumeric())
+        .collect();
+    let Some(first) = kept.first() else {
+        return "DefaultTaskHub".to_owned();
+    };
+    let needs_letter = first.is_numeric();
+    kept.truncate(45);
+    let letter = needs_letter.then_some('t');
+    let mut name: String = letter.into_iter().chain(kept).collect();
+    if name.chars().count() < 3 {
+        name.push_str("Hub");
+    }
+    name
 }
