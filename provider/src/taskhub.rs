@@ -24,7 +24,6 @@ pub struct TaskHub(Arc<Inner>);
 struct Inner {
     env: Env,
     account: Account,
-    tracking: Account,
     names: HubNames,
     settings: HubSettings,
     tables: TableNames,
@@ -48,27 +47,20 @@ pub(crate) struct TableNames {
 }
 
 impl TaskHub {
-    /// A handle on the hub that `settings` name. Creates nothing in storage. `tracking` is the
-    /// account of tables and blobs if it is not the main one.
-    pub fn new(
-        env: Env,
-        account: Account,
-        tracking: Option<Account>,
-        settings: HubSettings,
-    ) -> Self {
+    /// A handle on the hub that `settings` name. Creates nothing in storage. With a tracking store,
+    /// `account` has its tables and blobs, as [`open_account`](crate::hub::open_account) makes it.
+    pub fn new(env: Env, account: Account, settings: HubSettings) -> Self {
         let names = settings.names();
-        let tracking = tracking.unwrap_or_else(|| account.clone());
         let tables = TableNames {
             history: names.history_table(),
             instances: names.instances_table(),
             large_messages: names.large_message_container(),
             work_items: names.work_item_queue().into(),
         };
-        let large = LargeStore::new(tracking.blobs.container_url(&tables.large_messages));
+        let large = LargeStore::new(account.blobs.container_url(&tables.large_messages));
         Self(Arc::new(Inner {
             env,
             account,
-            tracking,
             names,
             settings,
             tables,
@@ -100,14 +92,9 @@ impl TaskHub {
         &self.0.env
     }
 
-    /// The account of the queues.
+    /// Its queues, tables and blobs.
     pub fn account(&self) -> &Account {
         &self.0.account
-    }
-
-    /// The account of tables and blobs.
-    pub fn tracking_account(&self) -> &Account {
-        &self.0.tracking
     }
 
     pub(crate) fn tables(&self) -> &TableNames {
@@ -161,7 +148,11 @@ impl TaskHub {
 
     /// The signal of a queue's reader in this process.
     pub(crate) fn signal(&self, queue: &str) -> Arc<Signal> {
-        let mut signals = self.0.signals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut signals = self
+            .0
+            .signals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(signal) = signals.get(queue) {
             return signal.clone();
         }
@@ -177,7 +168,11 @@ impl TaskHub {
 
     /// Registers somebody who waits for that instance in this process.
     pub(crate) fn wait_for(&self, instance_id: &str) -> Arc<Notify> {
-        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self
+            .0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(notify) = waiting.get(instance_id).and_then(Weak::upgrade) {
             return notify;
         }
@@ -192,7 +187,11 @@ impl TaskHub {
 
     /// Tells those who wait for that instance to look at its row.
     pub(crate) fn instance_changed(&self, instance_id: &str) {
-        let waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self
+            .0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(notify) = waiting.get(instance_id).and_then(Weak::upgrade) {
             notify.notify_waiters();
         }

@@ -190,7 +190,11 @@ impl PartitionHost for Partitions {
             .push(queue.clone());
         tracing::info!(%partition, "acquired a partition");
         let context = self.context.clone();
-        drop(context.scope.spawn(context.clone().read_control_queue(queue)));
+        drop(
+            context
+                .scope
+                .spawn(context.clone().read_control_queue(queue)),
+        );
     }
 
     async fn drain(&self, partition: PartitionId) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::{HubSettings, create_hub};
+use durabletask_azurestorage::partition::TablePartitionManager;
 use durabletask_azurestorage::{Executors, HubClient, HubWorker, StartOptions, TaskHub};
 use durabletask_core::OrchestrationStatus;
 use durabletask_storage::Env;
@@ -18,9 +19,12 @@ async fn hello_runs_end_to_end() {
     let store = EmbeddedStore::in_memory(env.clone()).unwrap();
     let settings = HubSettings::new("hello", 2);
     create_hub(&store.account(), &settings, &env).await.unwrap();
-    support::create(&store.account(), &settings).await;
-    let hub = TaskHub::new(env.clone(), store.account(), None, settings);
-    let manager = Arc::new(support::SoleOwner::new(&env, 4));
+    let hub = TaskHub::new(env.clone(), store.account(), settings);
+    let manager = Arc::new(TablePartitionManager::new(
+        env,
+        store.account(),
+        hub.settings(),
+    ));
     let executors = Executors {
         orchestrators: Arc::new(HelloSequence),
         activities: Arc::new(SayHello),

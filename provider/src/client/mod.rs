@@ -59,8 +59,11 @@ impl HubClient {
         instance_id: &str,
         reason: Option<String>,
     ) -> Result<(), TaskHubError> {
-        self.send_to(instance_id, EventKind::ExecutionTerminated { input: reason })
-            .await
+        self.send_to(
+            instance_id,
+            EventKind::ExecutionTerminated { input: reason },
+        )
+        .await
     }
 
     /// Asks an instance to stand still until it is resumed. One queue transaction.

@@ -95,14 +95,15 @@ impl HubClient {
         #[allow(clippy::cast_possible_truncation, reason = "half of a random number")]
         let moved = large::move_large_values(&mut row, || env.random_u64() as u32);
         for value in moved {
-            hub.put_large(&value.blob_name, value.content.into()).await?;
+            hub.put_large(&value.blob_name, value.content.into())
+                .await?;
         }
         let write = match existing.and_then(|row| row.etag) {
             Some(etag) => Write::Replace(row, Condition::Matches(etag)),
             None => Write::Insert(row),
         };
         let table = &hub.tables().instances;
-        match hub.tracking_account().tables.write(table, write).await {
+        match hub.account().tables.write(table, write).await {
             // Another starter was faster: its row stands, our message is weeded out
             // (chapter 03 §5.2).
             Err(error) if !error.is_conflict() => return Err(error.into()),

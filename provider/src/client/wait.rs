@@ -53,7 +53,10 @@ impl HubClient {
                     hub: self.hub.name().to_owned(),
                 });
             };
-            if row.runtime_status.is_some_and(|status| status.is_terminal()) {
+            if row
+                .runtime_status
+                .is_some_and(|status| status.is_terminal())
+            {
                 break;
             }
             let slept = std::pin::pin!(env.sleep(Duration::from_millis(pause_ms)));

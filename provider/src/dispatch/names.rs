@@ -21,8 +21,7 @@ impl UnknownNames {
         registered: impl FnOnce() -> Vec<String>,
     ) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new =
-            seen.len() < MAX_REMEMBERED_NAMES && seen.insert((kind, name.to_owned()));
+        let is_new = seen.len() < MAX_REMEMBERED_NAMES && seen.insert((kind, name.to_owned()));
         drop(seen);
         if is_new {
             tracing::warn!(

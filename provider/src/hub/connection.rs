@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::error::SettingsError;
+use super::settings::AppSettings;
+
 /// The storage of a hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreChoice {
@@ -56,6 +59,61 @@ pub struct IdentityConnection {
     pub managed_identity_object_id: Option<String>,
     /// `tokenFilePath`
     pub token_file_path: Option<String>,
+}
+
+/// What the connection name `name` stands for: the first section that exists among the four that
+/// the Functions host looks at (§4.6, R4-09).
+pub(super) fn resolve_connection(
+    app_settings: &AppSettings,
+    name: &str,
+) -> Result<Connection, SettingsError> {
+    let sections = [
+        format!("ConnectionStrings:AzureWebJobs{name}"),
+        format!("AzureWebJobs{name}"),
+        format!("ConnectionStrings:{name}"),
+        name.to_owned(),
+    ];
+    for section in &sections {
+        if let Some(text) = app_settings.get(section) {
+            return Ok(Connection::String(Secret::new(text)));
+        }
+        if app_settings.has_children(section) {
+            let identity = identity(app_settings, section)?;
+            return Ok(Connection::Identity(Box::new(identity)));
+        }
+    }
+    Err(SettingsError::Connection(name.to_owned()))
+}
+
+fn identity(
+    app_settings: &AppSettings,
+    section: &str,
+) -> Result<IdentityConnection, SettingsError> {
+    let get = |key: &str| {
+        let value = app_settings.get(&format!("{section}:{key}"));
+        value.map(str::to_owned)
+    };
+    let account_name = get("accountName");
+    let service = |service: &'static str| match get(&format!("{service}ServiceUri")) {
+        None if account_name.is_none() => Err(SettingsError::ConnectionService(
+            section.replace(':', "__"),
+            service,
+        )),
+        uri => Ok(uri),
+    };
+    Ok(IdentityConnection {
+        blob_service_uri: service("blob")?,
+        queue_service_uri: service("queue")?,
+        table_service_uri: service("table")?,
+        credential: get("credential").map(|kind| kind.to_ascii_lowercase()),
+        client_id: get("clientId").or_else(|| get("managedIdentityClientId")),
+        tenant_id: get("tenantId"),
+        client_secret: get("clientSecret").map(Secret::new),
+        managed_identity_resource_id: get("managedIdentityResourceId"),
+        managed_identity_object_id: get("managedIdentityObjectId"),
+        token_file_path: get("tokenFilePath"),
+        account_name,
+    })
 }
 
 /// Text that is never printed.

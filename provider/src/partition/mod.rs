@@ -15,6 +15,7 @@ use durabletask_storage::Scope;
 
 pub use id::PartitionId;
 pub use ownership::Ownership;
+pub(crate) use table::LeaseRow;
 pub use table::TablePartitionManager;
 
 /// What a worker does when partitions come and go. Calls for one partition never overlap, except

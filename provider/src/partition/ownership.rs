@@ -20,7 +20,7 @@ pub struct Ownership {
 
 impl Ownership {
     /// Nothing owned yet; leases last `lease`.
-    pub fn new(env: Env, lease: Duration) -> Self {
+    pub(crate) fn new(env: Env, lease: Duration) -> Self {
         Self {
             env,
             lease,
@@ -49,7 +49,7 @@ impl Ownership {
     }
 
     /// Notes a renewal whose request was sent at `sent` (monotonic).
-    pub fn renew(&self, partition: PartitionId, sent: Duration) {
+    pub(crate) fn renew(&self, partition: PartitionId, sent: Duration) {
         self.renewed().insert(partition, sent);
     }
 

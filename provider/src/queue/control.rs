@@ -56,9 +56,7 @@ impl WorkerContext {
             usize::try_from(settings.control_queue_buffer_threshold).unwrap_or(usize::MAX);
         let mut backoff = PollBackoff::new(settings.max_queue_polling_interval);
         while !queue.is_released() {
-            self.held
-                .room_below(threshold)
-                .await;
+            self.held.room_below(threshold).await;
             if queue.is_released() {
                 break;
             }

@@ -115,7 +115,12 @@ impl HeldMessage {
     ) -> Result<(), StorageError> {
         let handle = self.lock().handle.clone();
         match queues
-            .update_message(&self.queue, &handle, None, seconds.min(MAX_VISIBILITY_SECONDS))
+            .update_message(
+                &self.queue,
+                &handle,
+                None,
+                seconds.min(MAX_VISIBILITY_SECONDS),
+            )
             .await
         {
             Err(error)
@@ -302,7 +307,12 @@ impl HeldMessages {
         let due = std::mem::replace(&mut maps.due, later);
         let next = maps.due.keys().next().map(|(at, _)| *at);
         drop(maps);
-        (due.into_values().filter_map(|weak| weak.upgrade()).collect(), next)
+        (
+            due.into_values()
+                .filter_map(|weak| weak.upgrade())
+                .collect(),
+            next,
+        )
     }
 
     async fn renew_one(&self, env: &Env, queues: &dyn Queues, message: Arc<HeldMessage>) {

@@ -7,8 +7,8 @@ use durabletask_core::TaskMessage;
 use super::held::HeldMessage;
 use crate::TaskHub;
 use crate::error::TaskHubError;
-use crate::wire::message::{self, Decoded, MessageData};
 use crate::wire::large;
+use crate::wire::message::{self, Decoded, MessageData};
 
 /// A message that this worker holds, read.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl TaskHub {
     /// The text in a blob of the large-message container. One blob transaction.
     pub(crate) async fn get_large(&self, what: &str, blob: &str) -> Result<String, TaskHubError> {
         let container = &self.tables().large_messages;
-        let found = self.tracking_account().blobs.get_blob(container, blob).await?;
+        let found = self.account().blobs.get_blob(container, blob).await?;
         let Some(found) = found else {
             return Err(TaskHubError::MissingBlob {
                 what: what.to_owned(),

@@ -92,7 +92,7 @@ impl TaskHub {
     /// Writes a blob of the large-message container, which is made when first needed. One blob
     /// transaction, three if the container is missing.
     pub(crate) async fn put_large(&self, name: &str, content: Bytes) -> Result<(), TaskHubError> {
-        let blobs = &self.tracking_account().blobs;
+        let blobs = &self.account().blobs;
         let container = &self.tables().large_messages;
         let put = |content| blobs.put_blob(container, name, content, PutCondition::Always, None);
         match put(content.clone()).await {
@@ -132,7 +132,10 @@ mod tests {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let delay_of = |fire_at: &str| {
             let fire_at = fire_at.parse().unwrap();
-            let kind = EventKind::TimerFired { timer_id: 0, fire_at };
+            let kind = EventKind::TimerFired {
+                timer_id: 0,
+                fire_at,
+            };
             let message = TaskMessage {
                 event: HistoryEvent::new(now, kind),
                 target: OrchestrationInstance::new("i", "e"),
@@ -143,6 +146,9 @@ mod tests {
         assert_eq!(delay_of("2026-01-01T00:00:01.9930000Z"), Some(2));
         assert_eq!(delay_of("2026-01-01T00:00:02Z"), Some(2));
         assert_eq!(delay_of("2025-01-01T00:00:02Z"), Some(0));
-        assert_eq!(delay_of("2027-01-01T00:00:02Z"), Some(MAX_VISIBILITY_SECONDS));
+        assert_eq!(
+            delay_of("2027-01-01T00:00:02Z"),
+            Some(MAX_VISIBILITY_SECONDS)
+        );
     }
 }

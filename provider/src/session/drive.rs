@@ -107,8 +107,9 @@ impl WorkerContext {
         };
         self.sessions
             .identify(instance_id, prepared.loaded.state.execution_id());
-        let Prepared { loaded, messages } =
-            self.confirm(instance_id, execution.as_deref(), prepared).await?;
+        let Prepared { loaded, messages } = self
+            .confirm(instance_id, execution.as_deref(), prepared)
+            .await?;
         let judged = judge::judge(&loaded.state, messages);
         self.abandon_all(judged.early);
         let needs_episode = loaded.is_fresh && loaded.state.needs_episode();
@@ -123,8 +124,14 @@ impl WorkerContext {
                 .refuse(instance_id, execution.as_deref(), loaded, judged.accepted)
                 .await;
         }
-        self.run_and_commit(instance_id, partition, loaded, judged.accepted, judged.known)
-            .await
+        self.run_and_commit(
+            instance_id,
+            partition,
+            loaded,
+            judged.accepted,
+            judged.known,
+        )
+        .await
     }
 
     /// Loads what a batch asks for, and judges its start message meanwhile. The inner error holds
@@ -251,7 +258,10 @@ impl WorkerContext {
                 .await?;
             self.hub.instance_changed(instance_id);
         } else if instance_id.starts_with('@') {
-            tracing::warn!(instance_id, "entities are not supported yet; the message is put back");
+            tracing::warn!(
+                instance_id,
+                "entities are not supported yet; the message is put back"
+            );
             self.abandon_all(messages);
             return Ok(Left::default());
         } else {
@@ -289,7 +299,10 @@ impl WorkerContext {
         });
         if let Some((stamped, reason)) = termination {
             let hub = &self.hub;
-            if hub.terminate_unstarted(instance_id, stamped, reason).await? {
+            if hub
+                .terminate_unstarted(instance_id, stamped, reason)
+                .await?
+            {
                 self.hub.instance_changed(instance_id);
             }
             return Ok(messages);
@@ -345,7 +358,10 @@ impl WorkerContext {
             sender = first_identity(instance_id, &accepted);
         }
         if !self.ownership.is_fresh(partition) {
-            accepted.into_iter().chain(known).for_each(|m| self.hand_back(m));
+            accepted
+                .into_iter()
+                .chain(known)
+                .for_each(|m| self.hand_back(m));
             return Ok(Left::default());
         }
         let control_queue = self.hub.names().control_queue(partition.index());

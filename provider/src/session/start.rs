@@ -46,9 +46,12 @@ impl TaskHub {
         let arrival = Arrival {
             stamped: inbound.message().event.timestamp,
             dequeue_count: inbound.held.dequeue_count(),
-            received: inbound.held.next_visible().saturating_sub(Duration::from_secs(
-                u64::from(inbound.held.visibility_seconds()),
-            )),
+            received: inbound
+                .held
+                .next_visible()
+                .saturating_sub(Duration::from_secs(u64::from(
+                    inbound.held.visibility_seconds(),
+                ))),
         };
         Ok((judge_start(row.as_ref(), started, arrival), row))
     }

@@ -89,7 +89,12 @@ impl TaskHub {
             replaces_blobs: !replaced.is_empty(),
         };
         let instance_etag = self
-            .write_checkpoint(&checkpoint, plan.state.new_events(), urls, base.instance_etag)
+            .write_checkpoint(
+                &checkpoint,
+                plan.state.new_events(),
+                urls,
+                base.instance_etag,
+            )
             .await?;
         self.delete_blobs(&replaced).await;
 
@@ -155,7 +160,7 @@ impl TaskHub {
             (true, Some(etag)) => Write::Merge(row, Condition::Matches(etag)),
         };
         let table = &self.tables().instances;
-        Ok(self.tracking_account().tables.write(table, write).await?)
+        Ok(self.account().tables.write(table, write).await?)
     }
 
     /// Removes blobs that nothing refers to any more. One that cannot be removed is left to purge
@@ -164,7 +169,7 @@ impl TaskHub {
         let container = &self.tables().large_messages;
         stream::iter(names)
             .for_each_concurrent(MAX_CONCURRENT_BLOB_DELETES, |name| async move {
-                let blobs = &self.tracking_account().blobs;
+                let blobs = &self.account().blobs;
                 if let Err(error) = blobs.delete_blob(container, name, None).await {
                     tracing::warn!(%error, "an unused blob could not be deleted");
                 }
@@ -179,12 +184,10 @@ const MAX_CONCURRENT_BLOB_DELETES: usize = 16;
 impl CommitBase<'_> {
     /// The identity under which a session sends: as loaded, or of the start message.
     pub(crate) fn sender_of(instance_id: &str, state: &RuntimeState) -> OrchestrationInstance {
-        state
-            .started()
-            .map_or_else(
-                || OrchestrationInstance::current(instance_id),
-                |started| started.instance.clone(),
-            )
+        state.started().map_or_else(
+            || OrchestrationInstance::current(instance_id),
+            |started| started.instance.clone(),
+        )
     }
 }
 

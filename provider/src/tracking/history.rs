@@ -74,7 +74,8 @@ impl TaskHub {
             let moved = large::move_large_values(&mut row, || env.random_u64() as u32);
             let mut url = None;
             for value in moved {
-                self.put_large(&value.blob_name, value.content.into()).await?;
+                self.put_large(&value.blob_name, value.content.into())
+                    .await?;
                 if matches!(value.column, "Input" | "Result" | "Reason") {
                     url = Some(self.large().url(&value.blob_name));
                 }
@@ -134,7 +135,7 @@ impl TaskHub {
         let mut was_unknown = false;
         loop {
             let answer = self
-                .tracking_account()
+                .account()
                 .tables
                 .transact(&self.tables().history, writes.clone())
                 .await;
@@ -170,7 +171,7 @@ impl TaskHub {
             row: &first.row_key,
         };
         let stored = self
-            .tracking_account()
+            .account()
             .tables
             .get_row(&self.tables().history, keys)
             .await?;

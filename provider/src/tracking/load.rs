@@ -50,7 +50,9 @@ impl TaskHub {
             None if execution_id.is_none() => rows.first().and_then(history_row::execution_id),
             None => None,
         };
-        if rows.is_empty() || current.is_none() || execution_id.is_some_and(|id| Some(id) != current)
+        if rows.is_empty()
+            || current.is_none()
+            || execution_id.is_some_and(|id| Some(id) != current)
         {
             return Ok(History {
                 events: Vec::new(),
@@ -99,7 +101,7 @@ impl TaskHub {
     ) -> Result<Vec<Row>, StorageError> {
         let mut rows = Vec::new();
         loop {
-            let page = self.tracking_account().tables.query(table, &query).await?;
+            let page = self.account().tables.query(table, &query).await?;
             rows.extend(page.rows);
             let Some(continuation) = page.continuation else {
                 return Ok(rows);

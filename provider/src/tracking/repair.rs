@@ -60,11 +60,14 @@ impl TaskHub {
             row.columns.remove("CustomStatus");
         }
         let table = &self.tables().instances;
-        self.tracking_account()
+        self.account()
             .tables
             .write(table, Write::InsertOrMerge(row))
             .await?;
-        tracing::info!(instance_id, "brought an instance row up to date with its history");
+        tracing::info!(
+            instance_id,
+            "brought an instance row up to date with its history"
+        );
         Ok(true)
     }
 

@@ -51,7 +51,7 @@ impl TaskHub {
         fetch_input: bool,
     ) -> Result<Option<InstanceRow>, TaskHubError> {
         let page = self
-            .tracking_account()
+            .account()
             .tables
             .query(
                 &self.tables().instances,
@@ -154,13 +154,14 @@ impl TaskHub {
         #[allow(clippy::cast_possible_truncation, reason = "half of a random number")]
         let moved = large::move_large_values(&mut row, || env.random_u64() as u32);
         for value in moved {
-            self.put_large(&value.blob_name, value.content.into()).await?;
+            self.put_large(&value.blob_name, value.content.into())
+                .await?;
             row.set(value.column, self.large().url(&value.blob_name));
             row.columns.remove(&format!("{}BlobName", value.column));
         }
         let write = Write::Merge(row, Condition::Exists);
         let table = &self.tables().instances;
-        match self.tracking_account().tables.write(table, write).await {
+        match self.account().tables.write(table, write).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error.into()),

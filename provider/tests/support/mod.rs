@@ -1,23 +1,14 @@
 //! Executors and partitions for tests of the provider alone.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use durabletask_azurestorage::hub::HubSettings;
-use durabletask_azurestorage::partition::{
-    Ownership, PartitionHost, PartitionId, PartitionManager, StopError,
-};
 use durabletask_core::replay::{Finish, Replay, ReplayOptions, Step, TaskId, TaskOutcome};
 use durabletask_core::{
     ActivityExecutor, ActivityOutcome, ActivityWork, BoxFuture, EpisodeResult, EpisodeWork,
     ExecutorError, FailureDetails, OrchestrationExecutor, OrchestrationRun,
 };
-use durabletask_storage::{Env, Scope};
 
 /// Calls `SayHello` for each city, one after the other.
-pub struct HelloSequence;
+pub(crate) struct HelloSequence;
 
 const CITIES: [&str; 3] = ["Tokyo", "Seattle", "London"];
 
@@ -98,7 +89,7 @@ impl OrchestrationRun for HelloRun {
 }
 
 /// `SayHello`.
-pub struct SayHello;
+pub(crate) struct SayHello;
 
 impl ActivityExecutor for SayHello {
     fn knows(&self, name: &str) -> bool {
@@ -109,7 +100,10 @@ impl ActivityExecutor for SayHello {
         vec!["SayHello".to_owned()]
     }
 
-    fn run(&self, work: ActivityWork) -> BoxFuture<'static, Result<ActivityOutcome, ExecutorError>> {
+    fn run(
+        &self,
+        work: ActivityWork,
+    ) -> BoxFuture<'static, Result<ActivityOutcome, ExecutorError>> {
         Box::pin(async move {
             let input: Vec<String> =
                 serde_json::from_str(work.input.as_deref().unwrap_or("[]")).unwrap_or_default();
@@ -119,28 +113,4 @@ impl ActivityExecutor for SayHello {
             })
         })
     }
-}
-
-pub struct SoleOwner { ownership: Ownership, count: u32 }
-impl SoleOwner {
-    pub fn new(env: &Env, count: u32) -> Self {
-        let ownership = Ownership::new(env.clone(), std::time::Duration::from_secs(30000));
-        for i in 0..count { ownership.renew(PartitionId::new(i), env.monotonic()); }
-        Self { ownership, count }
-    }
-}
-#[async_trait]
-impl PartitionManager for SoleOwner {
-    fn start(&self, _: &Scope, host: Arc<dyn PartitionHost>) {
-        for i in 0..self.count { host.acquired(PartitionId::new(i)); }
-    }
-    async fn stop(&self) -> Result<(), StopError> { Ok(()) }
-    fn ownership(&self) -> Ownership { self.ownership.clone() }
-}
-pub async fn create(account: &durabletask_storage::Account, settings: &HubSettings) {
-    let names = settings.names();
-    for i in 0..4 { account.queues.create_queue(&names.control_queue(i)).await.unwrap(); }
-    account.queues.create_queue(&names.work_item_queue()).await.unwrap();
-    account.tables.create_table(&names.history_table()).await.unwrap();
-    account.tables.create_table(&names.instances_table()).await.unwrap();
 }

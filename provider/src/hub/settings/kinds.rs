@@ -34,6 +34,17 @@ pub enum PartitionManagement {
     Legacy,
 }
 
+impl PartitionManagement {
+    /// The word used in messages.
+    pub(in crate::hub) const fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Safe => "safe",
+            Self::Legacy => "legacy",
+        }
+    }
+}
+
 named_setting!(MessageEncoding, "UTF8 or Base64",
     "UTF8" => Self::Utf8, "Base64" => Self::Base64);
 

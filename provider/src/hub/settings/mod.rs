@@ -1,9 +1,15 @@
 //! Everything that can be set about a task hub and its workers (chapter 01 §4, design §9).
 
+mod hub_name;
+mod json;
 mod kinds;
+mod limits;
+mod read;
+mod sources;
 
 mod time_span;
 mod value;
+mod warning;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +20,10 @@ pub use kinds::{
     ErrorMode, MessageEncoding, OverridableStates, PartitionManagement, Unregistered,
     VersionFailure, VersionMatch,
 };
+
+pub(in crate::hub) use sources::AppSettings;
+pub use sources::SettingsSources;
+pub use warning::SettingsWarning;
 
 use super::connection::StoreChoice;
 use crate::wire::names::HubNames;

@@ -20,6 +20,22 @@ pub(super) fn parse_time_span(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(whole) + Duration::from_nanos(ticks * 100))
 }
 
+/// The constant form `[d.]hh:mm:ss[.fffffff]`.
+pub(super) fn time_span_text(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (days, ticks) = (seconds / 86_400, span.subsec_nanos() / 100);
+    let mut text = match days {
+        0 => String::new(),
+        _ => format!("{days}."),
+    };
+    let (hours, minutes) = (seconds / 3_600 % 24, seconds / 60 % 60);
+    text.push_str(&format!("{hours:02}:{minutes:02}:{:02}", seconds % 60));
+    if ticks > 0 {
+        text.push_str(&format!(".{ticks:07}"));
+    }
+    text
+}
+
 /// One to `digits` digits that make at most `limit`.
 fn number(text: &str, digits: usize, limit: u64) -> Option<u64> {
     let plain = (1..=digits).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
