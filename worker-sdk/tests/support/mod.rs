@@ -70,7 +70,10 @@ impl Driver {
     }
 
     /// One episode over these events; the decisions that are new.
-    pub(crate) fn episode(&mut self, events: Vec<EventKind>) -> Result<Vec<Command>, ExecutorError> {
+    pub(crate) fn episode(
+        &mut self,
+        events: Vec<EventKind>,
+    ) -> Result<Vec<Command>, ExecutorError> {
         self.now = self.now.saturating_add(Duration::from_secs(1));
         let new: Vec<_> = std::iter::once(EventKind::OrchestratorStarted)
             .chain(events)
