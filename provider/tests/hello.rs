@@ -21,9 +21,10 @@ async fn hello_runs_end_to_end() {
     create_hub(&store.account(), &settings, &env).await.unwrap();
     let hub = TaskHub::new(env.clone(), store.account(), settings);
     let manager = Arc::new(TablePartitionManager::new(
-        env,
-        store.account(),
+        &store.account(),
         hub.settings(),
+        "worker",
+        &env,
     ));
     let executors = Executors {
         orchestrators: Arc::new(HelloSequence),
