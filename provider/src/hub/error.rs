@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use durabletask_storage::StorageError;
+use durabletask_storage::azure::ConnectionError;
 
 /// A setting that cannot be used. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -65,11 +66,14 @@ pub enum SettingsError {
         "the storage connection {0:?} has no value; set AzureWebJobs{0} or {0} in the environment or under Values in local.settings.json"
     )]
     Connection(String),
-    /// An identity-based connection without all three addresses.
-    #[error(
-        "the storage connection {0:?} names no {1} service; set {0}__accountName or {0}__{1}ServiceUri"
-    )]
-    ConnectionService(String, &'static str),
+    /// A connection that has a value which cannot be used.
+    #[error("the storage connection {section} cannot be used: {source}")]
+    BadConnection {
+        /// The app setting.
+        section: String,
+        /// What is wrong; shows no secret.
+        source: ConnectionError,
+    },
 }
 
 /// A hub cannot be opened, made or removed.
@@ -111,9 +115,6 @@ pub enum HubError {
         /// The cause.
         source: serde_json::Error,
     },
-    /// Storage of that kind is not available.
-    #[error("{0}")]
-    Unavailable(String),
     /// Storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

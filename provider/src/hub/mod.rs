@@ -9,7 +9,7 @@ mod open;
 mod settings;
 mod task_hub_json;
 
-pub use connection::{Connection, IdentityConnection, Secret, StoreChoice};
+pub use connection::StoreChoice;
 pub use creation::create_hub;
 pub use deletion::delete_hub;
 pub use error::{HubError, SettingsError};

@@ -35,7 +35,7 @@ use crate::wire::names::HubNames;
 /// Made by [`SettingsSources::read`] from files and environment, or by [`HubSettings::new`] from
 /// nothing; then change fields at will. [`HubSettings::validate`] checks the ranges; creating a
 /// hub calls it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "they are the switches of host.json"
@@ -304,12 +304,15 @@ impl HubSettings {
     pub fn embedded_file(&self) -> Option<PathBuf> {
         match &self.store {
             StoreChoice::Embedded { path: Some(path) } => Some(path.clone()),
-            StoreChoice::Embedded { path: None } => {
-                let file = format!("{}.db", self.hub_name.to_lowercase());
-                Some(PathBuf::from(".durabletask").join(file))
-            }
+            StoreChoice::Embedded { path: None } => Some(self.default_file()),
             StoreChoice::Memory | StoreChoice::Azure { .. } => None,
         }
+    }
+
+    pub(in crate::hub) fn default_file(&self) -> PathBuf {
+        // Two spellings name one hub (R1-03), also where file names tell case apart.
+        let file = format!("{}.db", self.hub_name.to_lowercase());
+        PathBuf::from(".durabletask").join(file)
     }
 }
 

@@ -179,11 +179,16 @@ impl AppSettings {
         (!value.is_empty()).then_some(value)
     }
 
-    /// Whether a section of that name has children.
-    pub(in crate::hub) fn has_children(&self, name: &str) -> bool {
-        let prefix = format!("{}:", name.to_lowercase());
-        let next = self.0.range(prefix.clone()..).next();
-        next.is_some_and(|(name, _)| name.starts_with(&prefix))
+    /// The settings below a section: names relative to it, and values.
+    pub(in crate::hub) fn children(&self, section: &str) -> impl Iterator<Item = (&str, &str)> {
+        let prefix = format!("{}:", section.to_lowercase());
+        let below = self.0.range(prefix.clone()..);
+        below.map_while(move |(name, (_, value))| Some((name.strip_prefix(&prefix)?, &**value)))
+    }
+
+    /// Whether there is anything below a section.
+    pub(in crate::hub) fn has_children(&self, section: &str) -> bool {
+        self.children(section).next().is_some()
     }
 }
 
