@@ -13,6 +13,9 @@ pub enum WorkerError {
     /// Two tasks have the same name.
     #[error(transparent)]
     DuplicateName(#[from] DuplicateName),
+    /// The task hub could not be used.
+    #[error(transparent)]
+    Hub(#[from] durabletask_azurestorage::TaskHubError),
     /// The operating system refuses something.
     #[error("the worker cannot start: {0}")]
     System(#[from] std::io::Error),

@@ -240,7 +240,21 @@ impl WorkerContext {
                 .await?;
         }
         self.delete(known);
-        Ok(Left::default())
+        Ok(self.keep(loaded))
+    }
+
+    /// What stays in memory of a session that was loaded, or went on, and has not ended.
+    fn keep(&self, mut loaded: Box<Loaded>) -> Left {
+        let settings = self.hub.settings();
+        let is_kept = settings.sticky_sessions
+            && !settings.plain
+            && loaded.state.started().is_some()
+            && !loaded.state.status().is_terminal();
+        loaded.is_fresh = false;
+        Left {
+            loaded: is_kept.then_some(loaded),
+            deferred: Vec::new(),
+        }
     }
 
     /// Messages that no episode can take: no such instance, or it has ended (chapter 02 §4.6).
@@ -387,33 +401,20 @@ impl WorkerContext {
             }) => {
                 self.delete(accepted);
                 self.delete(known);
-                let is_over = state.status().is_terminal();
-                if is_over {
+                if state.status().is_terminal() {
                     self.hub.instance_changed(instance_id);
                 }
-                let is_kept = !is_over && self.keeps_sessions();
-                let loaded = is_kept.then(|| {
-                    Box::new(Loaded {
-                        state,
-                        sentinel,
-                        instance_etag,
-                        blobs,
-                        run,
-                        is_fresh: false,
-                    })
-                });
-                Ok(Left {
-                    loaded,
-                    deferred: Vec::new(),
-                })
+                Ok(self.keep(Box::new(Loaded {
+                    state,
+                    sentinel,
+                    instance_etag,
+                    blobs,
+                    run,
+                    is_fresh: false,
+                })))
             }
             Err(error) => Err(error),
         }
-    }
-
-    fn keeps_sessions(&self) -> bool {
-        let settings = self.hub.settings();
-        settings.sticky_sessions && !settings.plain
     }
 }
 

@@ -72,7 +72,7 @@ impl TaskHub {
         let new_blobs = std::mem::take(&mut prepared.blobs);
         let sentinel = match self.write_history(&new, prepared).await? {
             Written::Committed(sentinel) => sentinel,
-            Written::LoadAnew { .. } => return Ok(Committed::LoadAnew),
+            Written::LoadAnew => return Ok(Committed::LoadAnew),
         };
 
         let replaced = if plan.execution_changed {
@@ -189,9 +189,4 @@ impl CommitBase<'_> {
             |started| started.instance.clone(),
         )
     }
-}
-
-/// Whether a commit's events change what a waiting client looks for.
-pub(crate) fn ends_execution(state: &RuntimeState) -> bool {
-    state.status().is_terminal()
 }
