@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use durabletask_core::OrchestrationStatus;
 use futures::future::{Either, select};
 
 use super::HubClient;
@@ -54,7 +55,7 @@ impl HubClient {
             };
             if row
                 .runtime_status
-                .is_some_and(|status| status.is_terminal())
+                .is_some_and(OrchestrationStatus::is_terminal)
             {
                 return self.hub.status_of(row).await;
             }
