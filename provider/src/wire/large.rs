@@ -209,8 +209,8 @@ impl LargeStore {
     /// into this container counts.
     pub fn blob_of_url(&self, value: &str) -> Option<String> {
         let path = value.strip_prefix(&self.container_url)?.strip_prefix('/')?;
-        let plausible = path.ends_with(".json.gz") && !path.contains(char::is_whitespace);
-        plausible.then(|| percent_decode(path))?
+        // Provider 2.0.0 left the path unescaped, so it may hold anything.
+        percent_decode(path).filter(|name| name.ends_with(".json.gz"))
     }
 }
 
