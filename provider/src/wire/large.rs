@@ -204,6 +204,15 @@ impl LargeStore {
         url
     }
 
+    /// Makes the row of a termination without history refer to its moved values as .NET does there:
+    /// by URL in the column itself (chapter 03 §4.4), not by `{Column}BlobName`.
+    pub fn refer_by_url(&self, row: &mut Row, moved: &[MovedValue]) {
+        for value in moved {
+            row.columns.remove(&blob_name_column(value.column));
+            row.set(value.column, self.url(&value.blob_name));
+        }
+    }
+
     /// The blob that a value of `Input` or `Output` refers to; `None` if the value stands for
     /// itself. .NET takes any absolute URI for a reference (chapter 03 §4.5 TRAP); here only one
     /// into this container counts.
