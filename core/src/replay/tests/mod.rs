@@ -1,1 +1,6 @@
-//! Tests of replay.
+//! Tests of replay by topic. Orchestrators are plans of the harness.
+
+mod guids;
+mod matching;
+mod timers;
+mod waits;
