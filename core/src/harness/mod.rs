@@ -172,7 +172,7 @@ impl Hub {
         }
     }
 
-    pub(crate) fn try_deliver(&mut self, messages: Vec<TaskMessage>) -> Result<(), Discarded> {
+    pub(crate) fn try_deliver(&mut self, messages: Vec<TaskMessage>) -> Result<(), Box<Discarded>> {
         let mut plan = self.prepare(messages)?;
         plan.state.committed();
         if plan.finished {
@@ -184,14 +184,17 @@ impl Hub {
     }
 
     /// Runs an episode up to its commit plan.
-    pub(crate) fn prepare(&mut self, messages: Vec<TaskMessage>) -> Result<CommitPlan, Discarded> {
+    pub(crate) fn prepare(
+        &mut self,
+        messages: Vec<TaskMessage>,
+    ) -> Result<CommitPlan, Box<Discarded>> {
         let state = std::mem::take(&mut self.state);
         let begun = Episode::begin(state, messages, &self.options, &mut self.stamps);
         let mut episode = match begun {
             Begun::Run(episode) => episode,
             Begun::Discard(mut discarded) => {
                 self.state = std::mem::take(&mut discarded.state);
-                return Err(discarded);
+                return Err(Box::new(discarded));
             }
         };
         let mut kept = self.kept.take();
@@ -223,11 +226,7 @@ impl Hub {
 
     /// The history, a line per event.
     pub(crate) fn history(&self) -> Vec<String> {
-        self.state
-            .events()
-            .iter()
-            .map(|event| line(event))
-            .collect()
+        self.state.events().iter().map(line).collect()
     }
 
     pub(crate) fn output(&self) -> Option<&str> {
@@ -254,27 +253,23 @@ fn execute(script: &mut Script, work: EpisodeWork) -> EpisodeResult {
     script.context.replay.decide()
 }
 
-/// `Type`, `id` if it has one, played flag, and what matters.
+/// Type, id if it has one, played flag, and what matters.
 pub(crate) fn line(event: &Arc<HistoryEvent>) -> String {
-    let mut line = event.event_type().name().to_owned();
     let id = event.answered_task().unwrap_or(event.event_id);
-    if id != -1 {
-        line += &format!(" {id}");
-    }
-    if event.is_played {
-        line += " played";
-    }
-    match &event.kind {
+    let about = match &event.kind {
         EventKind::ExecutionCompleted(end) => {
-            line += &format!(" {} {}", end.status, end.result.clone().unwrap_or_default());
+            let result = end.result.as_deref().unwrap_or_default();
+            Some(format!("{} {result}", end.status))
         }
-        EventKind::TaskScheduled(task) => {
-            line += &format!(" {}", task.name.as_deref().unwrap_or_default())
-        }
-        EventKind::EventRaised(raised) => {
-            line += &format!(" {}", raised.input.as_deref().unwrap_or_default());
-        }
-        _ => {}
-    }
-    line
+        EventKind::TaskScheduled(task) => task.name.clone(),
+        EventKind::EventRaised(raised) => raised.input.clone(),
+        _ => None,
+    };
+    let parts = [
+        Some(event.event_type().name().to_owned()),
+        (id != -1).then(|| id.to_string()),
+        event.is_played.then(|| "played".to_owned()),
+        about.filter(|about| !about.is_empty()),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }

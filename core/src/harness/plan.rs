@@ -75,6 +75,32 @@ impl Node {
     fn start(plan: Plan, context: &mut Context) -> Self {
         let replay = &mut context.replay;
         match plan {
+            Plan::Catch(plan) => Self::Catch(Box::new(Self::start(*plan, context))),
+            Plan::Seq(plans) => Self::Seq(plans.into_iter(), Box::new(done("")), Vec::new()),
+            Plan::All(plans) => {
+                let nodes = plans.into_iter();
+                Self::All(
+                    nodes
+                        .map(|plan| (Self::start(plan, context), None))
+                        .collect(),
+                )
+            }
+            Plan::Race(plans) => Self::Race(
+                plans
+                    .into_iter()
+                    .map(|plan| Self::start(plan, context))
+                    .collect(),
+            ),
+            Plan::Drop(plan) => {
+                Self::start(*plan, context).abandon(context);
+                done("")
+            }
+            plan => Self::call(&plan, replay),
+        }
+    }
+
+    fn call(plan: &Plan, replay: &mut Replay) -> Self {
+        match *plan {
             Plan::Call(name) => Self::Task(replay.schedule_task(
                 name,
                 Some(""),
@@ -109,26 +135,30 @@ impl Node {
                 replay.send_event(target, name, Some("1".into()), here());
                 done("")
             }
+            _ => Self::Done(Some(Self::immediate(plan, replay))),
+        }
+    }
+
+    /// Pieces that never wait.
+    fn immediate(plan: &Plan, replay: &mut Replay) -> Outcome {
+        Ok(match *plan {
             Plan::TakeEvents => {
                 let taken = replay.take_events().into_iter();
-                done(
-                    taken
-                        .map(|event| event.input.unwrap_or(event.name))
-                        .collect::<Vec<_>>()
-                        .join("+"),
-                )
+                let texts: Vec<_> = taken
+                    .map(|event| event.input.unwrap_or(event.name))
+                    .collect();
+                texts.join("+")
             }
             Plan::Status(status) => {
                 replay.set_custom_status(Some(status.into()));
-                done("")
+                String::new()
             }
-            Plan::Now => done(replay.now().to_string()),
-            Plan::Guid => done(replay.new_guid().to_string()),
-            Plan::Random => done(replay.random().to_string()),
-            Plan::Input => done(input(replay)),
+            Plan::Now => replay.now().to_string(),
+            Plan::Guid => replay.new_guid().to_string(),
+            Plan::Random => replay.random().to_string(),
             Plan::Continue(input) => {
                 replay.continue_as_new(Some(input.into()), ContinueOptions::default());
-                done("")
+                String::new()
             }
             Plan::CountTo(limit) => {
                 let count: u32 = input(replay).parse().unwrap_or(0);
@@ -136,30 +166,11 @@ impl Node {
                     let next = (count + 1).to_string();
                     replay.continue_as_new(Some(next), ContinueOptions::default());
                 }
-                done(count.to_string())
+                count.to_string()
             }
-            Plan::Fail(message) => Self::Done(Some(Err(message.into()))),
-            Plan::Catch(plan) => Self::Catch(Box::new(Self::start(*plan, context))),
-            Plan::Seq(plans) => Self::Seq(plans.into_iter(), Box::new(done("")), Vec::new()),
-            Plan::All(plans) => {
-                let nodes = plans.into_iter();
-                Self::All(
-                    nodes
-                        .map(|plan| (Self::start(plan, context), None))
-                        .collect(),
-                )
-            }
-            Plan::Race(plans) => Self::Race(
-                plans
-                    .into_iter()
-                    .map(|plan| Self::start(plan, context))
-                    .collect(),
-            ),
-            Plan::Drop(plan) => {
-                Self::start(*plan, context).abandon(context);
-                done("")
-            }
-        }
+            Plan::Fail(message) => return Err(message.into()),
+            _ => input(replay),
+        })
     }
 
     fn poll(&mut self, context: &mut Context) -> Option<Outcome> {

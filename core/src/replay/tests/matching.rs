@@ -8,14 +8,14 @@ use crate::{Action, Completion, EpisodeWork, EventKind, HistoryEvent, Orchestrat
 use Plan::{Call, Child, Event, Send, Seq, Timer};
 
 /// Runs `before`, then replays its history plus an answer with `after`.
-fn changed(before: Plan, after: Plan) -> (Vec<crate::Command>, Option<NonDeterminism>) {
+fn changed(before: Plan, after: &Plan) -> (Vec<crate::Command>, Option<NonDeterminism>) {
     let hub = Hub::started(before);
     let work = EpisodeWork {
         instance: hub.current(),
         past: hub.state.events().to_vec(),
         new: Vec::new(),
     };
-    let (script, result) = replay(&after, work);
+    let (script, result) = replay(after, work);
     (
         result.commands,
         script.context.replay.non_determinism().cloned(),
@@ -82,7 +82,7 @@ fn names_both_sides_and_the_line() {
     ] {
         let before = Seq(vec![before, Event("never")]);
         let after = Seq(vec![after, Event("never")]);
-        let (commands, mismatch) = changed(before, after);
+        let (commands, mismatch) = changed(before, &after);
         let text = mismatch.unwrap().to_string();
         assert!(
             text.starts_with("Non-Deterministic workflow detected: "),
@@ -104,7 +104,7 @@ fn names_both_sides_and_the_line() {
 
 #[test]
 fn fails_under_the_next_number_and_schedules_nothing() {
-    let (commands, _) = changed(Call("a"), Plan::All(vec![Call("b"), Call("c")]));
+    let (commands, _) = changed(Call("a"), &Plan::All(vec![Call("b"), Call("c")]));
     assert_eq!(end(&commands).0, 2);
 }
 
@@ -120,7 +120,7 @@ fn compares_names_without_case_and_nothing_else() {
     ] {
         let (_, mismatch) = changed(
             Seq(vec![before, Event("never")]),
-            Seq(vec![after, Event("never")]),
+            &Seq(vec![after, Event("never")]),
         );
         assert_eq!(mismatch, None);
     }
@@ -128,7 +128,7 @@ fn compares_names_without_case_and_nothing_else() {
 
 #[test]
 fn new_calls_after_the_recorded_ones_are_new_decisions() {
-    let (commands, _) = changed(Call("a"), Plan::All(vec![Call("a"), Call("b")]));
+    let (commands, _) = changed(Call("a"), &Plan::All(vec![Call("a"), Call("b")]));
     let ids: Vec<_> = commands.iter().map(|command| command.id).collect();
     assert_eq!(ids, [1]);
 }

@@ -2,5 +2,6 @@
 
 mod guids;
 mod matching;
+mod size;
 mod timers;
 mod waits;
