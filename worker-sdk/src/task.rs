@@ -67,6 +67,39 @@ pub trait Activity: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
 }
 
+/// What `#[orchestrator]` leaves under a function's name is a function that makes the task.
+impl<F, O> Orchestrator for F
+where
+    F: Fn() -> O + Send + Sync + 'static,
+    O: Orchestrator,
+{
+    const NAME: &'static str = O::NAME;
+    type Input = O::Input;
+    type Output = O::Output;
+
+    fn run(
+        context: OrchestrationContext,
+        input: O::Input,
+    ) -> impl Future<Output = Result<O::Output, Failure>> + Send + 'static {
+        O::run(context, input)
+    }
+}
+
+/// What `#[activity]` leaves under a function's name is a function that makes the task.
+impl<F, A> Activity for F
+where
+    F: Fn() -> A + Send + Sync + 'static,
+    A: Activity,
+{
+    const NAME: &'static str = A::NAME;
+    type Input = A::Input;
+    type Output = A::Output;
+
+    async fn run(&self, context: ActivityContext, input: A::Input) -> Result<A::Output, Failure> {
+        self().run(context, input).await
+    }
+}
+
 /// What may be passed where a task expects a `T`: a `T`, a reference to one, or something that
 /// has the same JSON.
 #[diagnostic::on_unimplemented(

@@ -298,7 +298,7 @@ async fn threads_are_outside_of_the_runtime_and_keep_the_subscriber() {
     let _guard = tracing::subscriber::set_default(counting.clone());
     let mut registry = Registry::new();
     registry.use_threads().unwrap();
-    registry.add_orchestrator::<looks_for_a_runtime>().unwrap();
+    registry.add_orchestrator(looks_for_a_runtime).unwrap();
     let driver = Driver::new(looks_for_a_runtime, Session::Kept);
     let mut run = registry.open("looks_for_a_runtime", None).unwrap();
     let result = run.execute(work(&driver)).await.unwrap();
@@ -325,7 +325,7 @@ async fn hop_cost() {
     let driver = Driver::new(listens_never, Session::Kept);
     for threads in [false, true] {
         let mut registry = Registry::new();
-        registry.add_orchestrator::<listens_never>().unwrap();
+        registry.add_orchestrator(listens_never).unwrap();
         if threads {
             registry.use_threads().unwrap();
         }

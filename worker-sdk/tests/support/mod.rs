@@ -38,9 +38,8 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new<O: Orchestrator>(orchestrator: O, session: Session) -> Self {
-        drop(orchestrator);
         let mut registry = Registry::new();
-        registry.add_orchestrator::<O>().unwrap();
+        registry.add_orchestrator(orchestrator).unwrap();
         Self {
             registry,
             history: Vec::new(),
