@@ -133,3 +133,59 @@ impl<T, E: Into<Failure>> IntoOutcome for Result<T, E> {
         self.map_err(Into::into)
     }
 }
+
+/// Mistakes that do not compile.
+///
+/// An activity that returns no `Result`:
+///
+/// ```compile_fail,E0277
+/// use durabletask_worker::prelude::*;
+///
+/// #[activity]
+/// async fn hello(_: ActivityContext, city: String) -> String {
+///     city
+/// }
+/// ```
+///
+/// An argument of another type:
+///
+/// ```compile_fail,E0277
+/// use durabletask_worker::prelude::*;
+///
+/// #[activity]
+/// async fn hello(_: ActivityContext, city: String) -> Result<String> {
+///     Ok(city)
+/// }
+///
+/// #[orchestrator]
+/// async fn greet(ctx: OrchestrationContext, _: ()) -> Result<String> {
+///     ctx.call(hello, 5).await
+/// }
+/// ```
+///
+/// An orchestrator that holds what cannot move between threads:
+///
+/// ```compile_fail
+/// use durabletask_worker::prelude::*;
+///
+/// #[orchestrator]
+/// async fn greet(ctx: OrchestrationContext, _: ()) -> Result<()> {
+///     let held = std::rc::Rc::new(1);
+///     ctx.wait_event::<()>("Go").await?;
+///     drop(held);
+///     Ok(())
+/// }
+/// ```
+///
+/// A context of the other kind:
+///
+/// ```compile_fail,E0308
+/// use durabletask_worker::prelude::*;
+///
+/// #[activity]
+/// async fn hello(_: OrchestrationContext, city: String) -> Result<String> {
+///     Ok(city)
+/// }
+/// ```
+#[cfg(doctest)]
+struct CompileFail;
