@@ -17,9 +17,10 @@ mod tests;
 use std::sync::Arc;
 
 use crate::{
-    EpisodeResult, EpisodeWork, EventKind, HistoryEvent, OrchestrationInstance,
-    OrchestrationStatus, TaskMessage, Timestamp,
+    Action, Command, Completion, EpisodeResult, EpisodeWork, EventKind, ExecutionStarted,
+    HistoryEvent, OrchestrationStatus, TaskMessage, Timestamp,
 };
+use convert::{Converter, Outboxes};
 
 pub use errors::{ErrorMode, exception_text, task_failed_event};
 pub use state::RuntimeState;
@@ -117,48 +118,192 @@ pub struct CommitPlan {
 /// One episode, or several when the execution continues as new, in the making.
 #[derive(Debug)]
 pub struct Episode {
-    instance: OrchestrationInstance,
     state: RuntimeState,
     options: EpisodeOptions,
-    outbound: convert::Outboxes,
-    /// Whether messages or continue-as-new added events; otherwise an episode without decisions
-    /// leaves no trace.
-    moved: bool,
+    outboxes: Outboxes,
     execution_changed: bool,
 }
 
 impl Episode {
     /// Sorts messages into the state and opens an episode, unless there is nothing to run.
     pub fn begin(
-        state: RuntimeState,
-        messages: Vec<TaskMessage>,
+        mut state: RuntimeState,
+        mut messages: Vec<TaskMessage>,
         options: &EpisodeOptions,
         stamps: &mut dyn Stamps,
     ) -> Begun {
-        todo!()
+        let accepted = match reconcile::accepted(&state, &messages) {
+            Ok(accepted) => accepted,
+            Err(reason) => {
+                return Begun::Discard(Discarded {
+                    state,
+                    messages,
+                    reason,
+                });
+            }
+        };
+        state.add(Arc::new(HistoryEvent::new(
+            stamps.now(),
+            EventKind::OrchestratorStarted,
+        )));
+        for position in accepted {
+            if let Some(message) = messages.get_mut(position) {
+                // What the executor is about to process is stored as played (chapter 03 §1.5).
+                let event = HistoryEvent {
+                    is_played: true,
+                    ..std::mem::replace(&mut message.event, nothing())
+                };
+                state.add(Arc::new(event));
+            }
+        }
+        Begun::Run(Box::new(Self {
+            state,
+            options: *options,
+            outboxes: Outboxes::default(),
+            execution_changed: false,
+        }))
+    }
+
+    /// The state with the events of this episode so far.
+    pub const fn state(&self) -> &RuntimeState {
+        &self.state
     }
 
     /// The work of a fresh run: all of history, then this episode.
     pub fn work(&self) -> EpisodeWork {
-        todo!()
+        EpisodeWork {
+            past: self.state.past_events().to_vec(),
+            ..self.resume_work()
+        }
     }
 
     /// The work of a run that has seen all of history: this episode only.
     pub fn resume_work(&self) -> EpisodeWork {
-        todo!()
+        let started = self.state.started();
+        EpisodeWork {
+            instance: started
+                .map(|start| start.instance.clone())
+                .unwrap_or_default(),
+            past: Vec::new(),
+            new: self.state.new_events().to_vec(),
+        }
     }
 
     /// Takes up what the orchestrator decided.
     ///
-    /// A gate in front of the executor (versions, unknown names that should fail) calls this with
+    /// A gate in front of the executor (versions, unknown names that shall fail) calls this with
     /// a completion of its own instead of running the orchestrator.
     pub fn apply(&mut self, result: EpisodeResult, stamps: &mut dyn Stamps) -> Next {
-        todo!()
+        self.state.mark_replayed();
+        // A generation that follows in the same work item inherits the custom status until it
+        // sets one; its next episode overwrites it whatever it is (chapter 04 §6.1).
+        if result.custom_status.is_some() || !self.execution_changed {
+            self.state.set_custom_status(result.custom_status);
+        }
+        let Some(start) = self.state.shared_start() else {
+            return Next::Done;
+        };
+        let Some(started) = start.as_started() else {
+            return Next::Done;
+        };
+        let mut commands = result.commands;
+        keep_one_end(&mut commands);
+        let mut converter = Converter {
+            state: &mut self.state,
+            out: &mut self.outboxes,
+            options: self.options,
+            stamps: &mut *stamps,
+        };
+        let mut continuation = None;
+        for Command { id, action } in commands {
+            match action {
+                Action::Complete(end) if end.status == OrchestrationStatus::ContinuedAsNew => {
+                    continuation = Some(*end);
+                }
+                action => converter.convert(started, id, action),
+            }
+        }
+        if let Some(end) = continuation {
+            self.continue_as_new(started, end, stamps);
+            return Next::RunAgain;
+        }
+        if self.state.stops_mid_episode() {
+            let completed = HistoryEvent::new(stamps.now(), EventKind::OrchestratorCompleted);
+            self.state.add(Arc::new(completed));
+        }
+        Next::Done
     }
 
-    /// What has to become durable. `None` new events mean that nothing has: the messages told
-    /// nothing new, and history left nothing to decide.
+    /// What has to become durable. No new events: the messages told nothing new and history left
+    /// nothing to decide, so the messages can be deleted.
     pub fn into_plan(self) -> CommitPlan {
-        todo!()
+        let state = if self.says_nothing() {
+            self.state.without_new_events()
+        } else {
+            self.state
+        };
+        CommitPlan {
+            outbound: self.outboxes.into_outbound(),
+            first_row: state.past_events().len(),
+            execution_changed: self.execution_changed,
+            finished: state.completed().is_some(),
+            state,
+        }
     }
+
+    /// The old generation leaves no trace but its messages: its completion event, which .NET adds
+    /// to a state that it then throws away, is not even made.
+    fn continue_as_new(
+        &mut self,
+        started: &ExecutionStarted,
+        end: Completion,
+        stamps: &mut dyn Stamps,
+    ) {
+        let mut state = RuntimeState::new();
+        state.set_custom_status(self.state.custom_status().map(str::to_owned));
+        for event in convert::next_generation(started, end, stamps) {
+            state.add(Arc::new(event));
+        }
+        self.state = state;
+        self.execution_changed = true;
+    }
+
+    /// Whether this episode is only an OrchestratorStarted and OrchestratorCompleted behind a
+    /// history that was whole.
+    fn says_nothing(&self) -> bool {
+        let whole = matches!(
+            self.state.past_events().last().map(|event| &event.kind),
+            Some(EventKind::OrchestratorCompleted)
+        );
+        whole && self.state.new_events().len() == 2
+    }
+}
+
+/// Leaves one completion: termination if there is one, else the first. Executors other than ours
+/// may send both a termination and a continue-as-new, and .NET then lets the instance survive;
+/// here it ends (chapter 04 §6.1 b).
+fn keep_one_end(commands: &mut Vec<Command>) {
+    let status = |command: &Command| match &command.action {
+        Action::Complete(end) => Some(end.status),
+        _ => None,
+    };
+    let kept = commands
+        .iter()
+        .position(|command| status(command) == Some(OrchestrationStatus::Terminated))
+        .or_else(|| {
+            commands
+                .iter()
+                .position(|command| status(command).is_some())
+        });
+    let mut position = 0;
+    commands.retain(|command| {
+        let keep = status(command).is_none() || Some(position) == kept;
+        position += 1;
+        keep
+    });
+}
+
+/// What stays in the place of an event that was moved out.
+const fn nothing() -> HistoryEvent {
+    HistoryEvent::new(Timestamp::MIN, EventKind::OrchestratorCompleted)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::{EventKind, HistoryEvent, OrchestrationStatus};
+use crate::{EventKind, ExecutionCompleted, ExecutionStarted, HistoryEvent, OrchestrationStatus};
 
 /// The events of one execution, those that are durable and those that an episode has added, with
 /// what is asked about them all the time.
@@ -86,8 +86,12 @@ impl RuntimeState {
     }
 
     /// The start of this execution.
-    pub fn started(&self) -> Option<&crate::ExecutionStarted> {
+    pub fn started(&self) -> Option<&ExecutionStarted> {
         self.started.as_deref().and_then(HistoryEvent::as_started)
+    }
+
+    pub(super) fn shared_start(&self) -> Option<Arc<HistoryEvent>> {
+        self.started.clone()
     }
 
     /// This execution's id, once it has started.
@@ -101,7 +105,7 @@ impl RuntimeState {
     }
 
     /// How it ended.
-    pub fn completed(&self) -> Option<&crate::ExecutionCompleted> {
+    pub fn completed(&self) -> Option<&ExecutionCompleted> {
         match self.completion.as_deref().map(|event| &event.kind) {
             Some(EventKind::ExecutionCompleted(end) | EventKind::ContinueAsNew(end)) => Some(end),
             _ => None,
@@ -132,19 +136,26 @@ impl RuntimeState {
     /// Whether history already holds an event of the same type, name, payload and timestamp: a
     /// message that was delivered again after its episode was committed.
     pub fn holds_same_event(&self, event: &HistoryEvent) -> bool {
-        todo!()
-    }
-
-    /// Whether history was read and no episode has replayed it yet: it may leave decisions
-    /// without rows, so any message deserves an episode, duplicates included.
-    pub const fn is_replayed(&self) -> bool {
-        self.replayed
+        self.events
+            .iter()
+            .rev()
+            .any(|held| held.timestamp == event.timestamp && same_payload(&held.kind, &event.kind))
     }
 
     /// Whether any message deserves an episode, even one that says nothing new: history was not
     /// replayed since it was read, or stops in the middle of an episode.
     pub fn needs_episode(&self) -> bool {
-        todo!()
+        self.started.is_some()
+            && self.completion.is_none()
+            && (!self.replayed || self.stops_mid_episode())
+    }
+
+    /// Whether history ends without OrchestratorCompleted: a commit broke off between its
+    /// transactions, or tasks of an episode still run from memory.
+    pub fn stops_mid_episode(&self) -> bool {
+        self.events
+            .last()
+            .is_some_and(|event| !matches!(event.kind, EventKind::OrchestratorCompleted))
     }
 
     /// About how many bytes the history takes, for the budget of sessions.
@@ -152,7 +163,69 @@ impl RuntimeState {
         self.bytes
     }
 
+    pub(super) fn set_custom_status(&mut self, status: Option<String>) {
+        self.custom_status = status;
+    }
+
+    /// An executor has seen all of history, so every decision has its row.
+    pub(super) const fn mark_replayed(&mut self) {
+        self.replayed = true;
+    }
+
+    /// The state without its new events.
+    pub(super) fn without_new_events(mut self) -> Self {
+        self.events.truncate(self.past);
+        Self {
+            replayed: self.replayed,
+            ..Self::load(self.events, self.custom_status)
+        }
+    }
+
     pub(super) fn add(&mut self, event: Arc<HistoryEvent>) {
-        todo!()
+        self.bytes = self.bytes.saturating_add(event.held_bytes());
+        if event.event_id >= 0 {
+            self.ids.insert(event.event_id);
+        }
+        if let Some(task) = event.answered_task() {
+            self.answered.insert(task);
+        }
+        match &event.kind {
+            EventKind::OrchestratorStarted => self.episodes = self.episodes.saturating_add(1),
+            EventKind::ExecutionStarted(_) if self.started.is_none() => {
+                self.started = Some(Arc::clone(&event));
+            }
+            EventKind::ExecutionCompleted(end) | EventKind::ContinueAsNew(end)
+                if self.is_ended_by(end) =>
+            {
+                self.status = end.status;
+                self.completion = Some(Arc::clone(&event));
+            }
+            EventKind::ExecutionSuspended { .. } if self.completion.is_none() => {
+                self.status = OrchestrationStatus::Suspended;
+            }
+            EventKind::ExecutionResumed { .. } if self.completion.is_none() => {
+                self.status = OrchestrationStatus::Running;
+            }
+            _ => {}
+        }
+        self.events.push(event);
+    }
+
+    /// The first end counts, except that termination beats continue-as-new.
+    fn is_ended_by(&self, end: &ExecutionCompleted) -> bool {
+        self.completed().is_none_or(|first| {
+            first.status == OrchestrationStatus::ContinuedAsNew
+                && end.status == OrchestrationStatus::Terminated
+        })
+    }
+}
+
+/// The same type, name and payload. Trace contexts are left out of the comparison.
+fn same_payload(one: &EventKind, other: &EventKind) -> bool {
+    match (one, other) {
+        (EventKind::EventRaised(one), EventKind::EventRaised(other)) => {
+            (&one.name, &one.input) == (&other.name, &other.input)
+        }
+        _ => one == other,
     }
 }

@@ -39,48 +39,47 @@ const EVENT: &str = "a send event task";
 
 impl<'a> Call<'a> {
     fn recorded(event: &'a HistoryEvent) -> Option<Self> {
-        let (kind, name, about) = match &event.kind {
-            EventKind::TaskScheduled(task) => (ACTIVITY, &task.name, version(&task.version)),
-            EventKind::TimerCreated { fire_at } => {
-                return Some(Self {
-                    kind: TIMER,
-                    name: None,
-                    about: format!(" (due {fire_at})"),
-                });
-            }
-            EventKind::SubOrchestrationCreated(child) => {
-                let id = child.instance_id.as_deref().unwrap_or_default();
-                let version = child.version.as_deref().unwrap_or_default();
-                let about = format!(" (version '{version}', instance ID '{id}')");
-                (CHILD, &child.name, about)
-            }
+        let text = |text: &'a Option<String>| text.as_deref().unwrap_or_default();
+        Some(match &event.kind {
+            EventKind::TaskScheduled(task) => Self {
+                about: format!(" (version '{}')", text(&task.version)),
+                ..Self::of(ACTIVITY, Some(text(&task.name)))
+            },
+            EventKind::TimerCreated { fire_at } => Self {
+                about: format!(" (due {fire_at})"),
+                ..Self::of(TIMER, None)
+            },
+            EventKind::SubOrchestrationCreated(child) => Self {
+                about: format!(
+                    " (version '{}', instance ID '{}')",
+                    text(&child.version),
+                    text(&child.instance_id)
+                ),
+                ..Self::of(CHILD, Some(text(&child.name)))
+            },
             EventKind::EventSent {
                 instance_id, name, ..
-            } => {
-                let target = instance_id.as_deref().unwrap_or_default();
-                let call = Self {
-                    kind: EVENT,
-                    name: Some(event_name(target, name.as_deref().unwrap_or_default())),
-                    about: format!(" (instance ID '{target}')"),
-                };
-                return Some(call);
-            }
+            } => Self {
+                about: format!(" (instance ID '{}')", text(instance_id)),
+                ..Self::of(EVENT, Some(event_name(text(instance_id), text(name))))
+            },
             _ => return None,
-        };
-        let name = Some(name.as_deref().unwrap_or_default());
-        Some(Self { kind, name, about })
+        })
     }
 
     fn made(action: &'a Action) -> Self {
-        let (kind, name) = match action {
-            Action::ScheduleTask { name, .. } => (ACTIVITY, Some(name.as_str())),
-            Action::CreateTimer { .. } => (TIMER, None),
-            Action::CreateSubOrchestration { name, .. } => (CHILD, Some(name.as_str())),
+        match action {
+            Action::ScheduleTask { name, .. } => Self::of(ACTIVITY, Some(name)),
+            Action::CreateTimer { .. } => Self::of(TIMER, None),
+            Action::CreateSubOrchestration { name, .. } => Self::of(CHILD, Some(name)),
             Action::SendEvent { target, name, .. } => {
-                (EVENT, Some(event_name(&target.instance_id, name)))
+                Self::of(EVENT, Some(event_name(&target.instance_id, name)))
             }
-            Action::Complete(_) => ("the end of the orchestration", None),
-        };
+            Action::Complete(_) => Self::of("the end of the orchestration", None),
+        }
+    }
+
+    const fn of(kind: &'static str, name: Option<&'a str>) -> Self {
         Self {
             kind,
             name,
@@ -113,10 +112,6 @@ fn event_name<'a>(target: &str, name: &'a str) -> &'a str {
     }
 }
 
-fn version(version: &Option<String>) -> String {
-    format!(" (version '{}')", version.as_deref().unwrap_or_default())
-}
-
 /// Compares a recorded decision with what the code decided under the same id. Inputs, versions,
 /// times, child ids and targets are not compared, as with .NET.
 pub(super) fn check(
@@ -128,30 +123,21 @@ pub(super) fn check(
         return Ok(());
     };
     let id = event.event_id;
-    let instead = match pending {
-        Some(pending) => {
-            let made = Call::made(&pending.action);
-            if recorded.agrees_with(&made) {
-                return Ok(());
-            }
-            let at = pending
-                .at
-                .map(|at| format!(", at {at}"))
-                .unwrap_or_default();
-            format!(
-                "the current orchestration replay instead scheduled {made} with this sequence number{at}"
-            )
+    let place = |at: Option<CallSite>| at.map(|at| format!(" ({at})")).unwrap_or_default();
+    let instead = if let Some(pending) = pending {
+        let made = Call::made(&pending.action);
+        if recorded.agrees_with(&made) {
+            return Ok(());
         }
-        None => {
-            let last = last_call
-                .map(|at| format!(" (its last durable call was at {at})"))
-                .unwrap_or_default();
-            format!("the current replay execution hasn't (yet?) scheduled this task{last}")
-        }
+        let at = place(pending.at);
+        format!("orchestration replay instead scheduled {made}{at} with this sequence number")
+    } else {
+        let at = place(last_call);
+        format!("replay execution{at} hasn't (yet?) scheduled this task")
     };
     Err(NonDeterminism(format!(
         "A previous execution of this orchestration scheduled {recorded} with sequence number \
-         {id}, but {instead}. Was a change made to the orchestrator code after this instance had \
-         already started running?"
+         {id}, but the current {instead}. Was a change made to the orchestrator code after this \
+         instance had already started running?"
     )))
 }

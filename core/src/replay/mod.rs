@@ -25,6 +25,7 @@ use crate::{
     FailureDetails, HistoryEvent, OrchestrationInstance, OrchestrationStatus, Tags, Timestamp,
 };
 
+use guid::Randoms;
 pub use guid::deterministic_guid;
 pub use mismatch::NonDeterminism;
 pub use timer::LongTimer;
@@ -221,13 +222,14 @@ pub struct Replay {
     mismatch: Option<NonDeterminism>,
     last_call: Option<CallSite>,
     guids: u64,
-    randoms: u64,
+    randoms: Randoms,
 }
 
 impl Replay {
     /// An execution that has not seen any event.
     pub fn new(instance: OrchestrationInstance, options: ReplayOptions) -> Self {
         Self {
+            randoms: Randoms::of(&instance),
             instance,
             options,
             incoming: VecDeque::new(),
@@ -249,7 +251,6 @@ impl Replay {
             mismatch: None,
             last_call: None,
             guids: 0,
-            randoms: 0,
         }
     }
 
@@ -422,10 +423,7 @@ impl Replay {
 
     /// The next of a sequence of numbers that every replay of this execution draws alike.
     pub fn random(&mut self) -> u64 {
-        let execution = self.instance.execution_id.as_deref().unwrap_or_default();
-        let number = guid::random(&self.instance.instance_id, execution, self.randoms);
-        self.randoms += 1;
-        number
+        self.randoms.draw()
     }
 
     // ----- reading
