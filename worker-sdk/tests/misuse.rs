@@ -1,5 +1,7 @@
 //! Orchestrators that do what they must not.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -207,7 +209,7 @@ async fn calls_panicking(ctx: OrchestrationContext, _: ()) -> Result<String> {
 fn a_panic_fails_the_activity() {
     let mut driver = Driver::new(calls_panicking, Session::Kept);
     driver.registry.add_activity(panicking).unwrap();
-    assert_eq!(driver.to_end("null").unwrap(), "\"panic: ouch\"");
+    assert_eq!(driver.run_to_end("null").unwrap(), "\"panic: ouch\"");
 }
 
 static DROPPED: AtomicU32 = AtomicU32::new(0);
@@ -274,7 +276,7 @@ fn tracing_is_silent_while_replaying() {
         let counting = Counting::default();
         tracing::subscriber::with_default(counting.clone(), || {
             let mut driver = Driver::new(chatty, session);
-            driver.to_end("null").unwrap();
+            driver.run_to_end("null").unwrap();
         });
         assert_eq!(counting.0.load(Ordering::Relaxed), 4, "{session:?}");
     }

@@ -1,6 +1,8 @@
 //! Random trees of durable calls: a run kept in memory and a fresh one that replays history
 //! decide the same in every episode.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 mod support;
 
 use std::time::Duration;

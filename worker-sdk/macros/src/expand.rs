@@ -95,7 +95,7 @@ pub(crate) fn expand(kind: Kind, function: &Function) -> TokenStream {
                 Output = ::core::result::Result<Self::Output, #worker::Failure>,
             > + ::core::marker::Send #lifetime {
                 #(#inner)*
-                #[allow(clippy::unused_async)]
+                #[allow(clippy::unused_async, clippy::ignored_unit_patterns)]
                 async fn #body(#context, #input) -> #output #block
 
                 async move {

@@ -31,7 +31,8 @@ pub fn activity(options: TokenStream, item: TokenStream) -> TokenStream {
 
 fn run(kind: expand::Kind, options: TokenStream, item: TokenStream) -> TokenStream {
     parse::Function::parse(kind, options.into(), item.into())
-        .map(|function| expand::expand(kind, &function))
-        .unwrap_or_else(syn::Error::into_compile_error)
+        .map_or_else(syn::Error::into_compile_error, |function| {
+            expand::expand(kind, &function)
+        })
         .into()
 }

@@ -57,10 +57,10 @@ impl Function {
         });
         Ok(Self {
             name,
+            item,
             context,
             input,
             output,
-            item,
         })
     }
 }
@@ -123,6 +123,7 @@ impl Parse for Options {
 }
 
 #[cfg(test)]
+#[allow(clippy::panic, reason = "tests")]
 mod tests {
     use quote::quote;
 

@@ -141,7 +141,7 @@ impl Driver {
     }
 
     /// Runs activities and timers until the orchestration ends, one answer an episode; its output.
-    pub(crate) fn to_end(&mut self, input: &str) -> Result<String, Failure> {
+    pub(crate) fn run_to_end(&mut self, input: &str) -> Result<String, Failure> {
         let mut commands = self.start(input);
         let mut answers = VecDeque::new();
         let mut timers = Vec::new();
