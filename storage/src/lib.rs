@@ -2,7 +2,10 @@
 //! traits, with errors by meaning, so that nothing above knows whether it talks to Azure or to an
 //! embedded database.
 
+pub mod azure;
 mod blob;
+pub mod conformance;
+pub mod embedded;
 pub mod env;
 mod error;
 mod queue;
@@ -11,7 +14,7 @@ mod table;
 use std::sync::Arc;
 
 pub use blob::{Blob, BlobInfo, BlobPage, Blobs, PutCondition};
-pub use env::{Env, Scope};
+pub use env::{Env, Scope, VirtualEnv};
 pub use error::{ErrorKind, Result, StorageError};
 pub use queue::{
     MAX_MESSAGE_BYTES, MAX_MESSAGES_PER_GET, MAX_VISIBILITY_SECONDS, MessageHandle, PeekedMessage,

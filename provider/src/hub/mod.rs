@@ -1,0 +1,21 @@
+//! A task hub: its settings, where it lives, making and removing it (chapter 01 §1, §4).
+
+mod check;
+mod connection;
+mod creation;
+mod deletion;
+mod error;
+mod open;
+mod settings;
+mod task_hub_json;
+
+pub use connection::StoreChoice;
+pub use creation::create_hub;
+pub use deletion::delete_hub;
+pub use error::{HubError, SettingsError};
+pub use open::open_account;
+pub use settings::{
+    ErrorMode, HubSettings, MessageEncoding, OverridableStates, PartitionManagement,
+    SettingsSources, SettingsWarning, Unregistered, VersionFailure, VersionMatch,
+};
+pub use task_hub_json::TaskHubInfo;

@@ -1,0 +1,226 @@
+//! Credentials of `azure_identity`, over our own HTTP client.
+
+use std::env::var;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use azure_core_1::credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions};
+use azure_core_1::error::{Error, ErrorKind as IdentityErrorKind};
+use azure_core_1::http::headers::Headers;
+use azure_core_1::http::{
+    AsyncRawResponse, Body, ClientOptions, HttpClient, Request as IdentityRequest, StatusCode,
+    Transport,
+};
+use azure_identity::{
+    ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
+    DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
+    UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
+};
+
+use crate::azure::connection::{Identity, ManagedId};
+use crate::env::Env;
+use crate::error::{ErrorKind, StorageError};
+
+/// Outside of Azure nothing answers at the address of managed identities.
+const MANAGED_PROBE_LIMIT_SECONDS: u64 = 3;
+/// The developer tools start a Python program.
+const SOURCE_LIMIT_SECONDS: u64 = 20;
+
+/// The credential that an identity stands for. Nothing is contacted.
+pub(crate) fn credential(
+    identity: &Identity,
+    client: &reqwest::Client,
+    env: &Env,
+) -> Result<Arc<dyn TokenCredential>, StorageError> {
+    let face = Face(client.clone());
+    let made: azure_core_1::Result<Arc<dyn TokenCredential>> = match identity {
+        Identity::Managed(id) => managed(id.as_ref(), &face),
+        Identity::Workload {
+            client,
+            tenant,
+            token_file,
+        } => workload(client.clone(), tenant.clone(), token_file.as_deref(), &face),
+        Identity::ClientSecret {
+            tenant,
+            client,
+            secret,
+        } => client_secret(tenant, client, secret.expose(), &face),
+        Identity::Automatic { client, tenant } => {
+            Ok(automatic(client.as_deref(), tenant.as_deref(), &face, env))
+        }
+    };
+    made.map_err(|error| {
+        StorageError::new(ErrorKind::Invalid, "connect", "Entra ID")
+            .with_detail("the identity settings are incomplete or malformed")
+            .with_source(error)
+    })
+}
+
+fn managed(id: Option<&ManagedId>, face: &Face) -> azure_core_1::Result<Arc<dyn TokenCredential>> {
+    let credential = ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
+        user_assigned_id: id.map(|id| match id {
+            ManagedId::Client(id) => UserAssignedId::ClientId(id.clone()),
+            ManagedId::Object(id) => UserAssignedId::ObjectId(id.clone()),
+            ManagedId::Resource(id) => UserAssignedId::ResourceId(id.clone()),
+        }),
+        client_options: face.options(),
+    }))?;
+    Ok(credential)
+}
+
+fn workload(
+    client: Option<String>,
+    tenant: Option<String>,
+    token_file: Option<&str>,
+    face: &Face,
+) -> azure_core_1::Result<Arc<dyn TokenCredential>> {
+    let credential = WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
+        credential_options: ClientAssertionCredentialOptions {
+            client_options: face.options(),
+        },
+        client_id: client,
+        tenant_id: tenant,
+        token_file_path: token_file.map(PathBuf::from),
+    }))?;
+    Ok(credential)
+}
+
+fn client_secret(
+    tenant: &str,
+    client: &str,
+    secret: &str,
+    face: &Face,
+) -> azure_core_1::Result<Arc<dyn TokenCredential>> {
+    let credential = ClientSecretCredential::new(
+        tenant,
+        client.to_owned(),
+        Secret::new(secret.to_owned()),
+        Some(ClientSecretCredentialOptions {
+            client_options: face.options(),
+        }),
+    )?;
+    Ok(credential)
+}
+
+/// What the Azure SDK's default chain tries: environment, workload identity, managed identity,
+/// developer tools. Sources that are not configured here are left out.
+fn automatic(
+    client: Option<&str>,
+    tenant: Option<&str>,
+    face: &Face,
+    env: &Env,
+) -> Arc<dyn TokenCredential> {
+    let limit = Duration::from_secs(SOURCE_LIMIT_SECONDS);
+    let probe_limit = Duration::from_secs(MANAGED_PROBE_LIMIT_SECONDS);
+    let mut sources: Vec<(Duration, Arc<dyn TokenCredential>)> = Vec::new();
+    if let (Ok(tenant), Ok(client), Ok(secret)) = (
+        var("AZURE_TENANT_ID"),
+        var("AZURE_CLIENT_ID"),
+        var("AZURE_CLIENT_SECRET"),
+    ) {
+        let made = client_secret(&tenant, &client, &secret, face);
+        sources.extend(made.map(|source| (limit, source)));
+    }
+    let client = client.map(str::to_owned);
+    let made = workload(client.clone(), tenant.map(str::to_owned), None, face);
+    sources.extend(made.map(|source| (limit, source)));
+    let made = managed(client.map(ManagedId::Client).as_ref(), face);
+    sources.extend(made.map(|source| (probe_limit, source)));
+    if let Ok(tools) = DeveloperToolsCredential::new(None) {
+        sources.push((limit, tools));
+    }
+    Arc::new(Chain {
+        sources,
+        env: env.clone(),
+    })
+}
+
+/// The first source that gives a token. Asked once an hour, so it does not remember which.
+#[derive(Debug)]
+struct Chain {
+    /// With the time each may take.
+    sources: Vec<(Duration, Arc<dyn TokenCredential>)>,
+    env: Env,
+}
+
+#[async_trait]
+impl TokenCredential for Chain {
+    async fn get_token(
+        &self,
+        scopes: &[&str],
+        options: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core_1::Result<AccessToken> {
+        let mut reasons = Vec::new();
+        for (limit, source) in &self.sources {
+            let asked = self
+                .env
+                .timeout(*limit, source.get_token(scopes, options.clone()));
+            match asked.await {
+                Ok(Ok(token)) => return Ok(token),
+                Ok(Err(error)) => reasons.push(error.to_string()),
+                Err(elapsed) => reasons.push(elapsed.to_string()),
+            }
+        }
+        Err(Error::with_message(
+            IdentityErrorKind::Credential,
+            format!("no source gave a token: {}", reasons.join("; ")),
+        ))
+    }
+}
+
+/// Our HTTP client as `azure_identity` wants it.
+#[derive(Debug, Clone)]
+struct Face(reqwest::Client);
+
+impl Face {
+    fn options(&self) -> ClientOptions {
+        ClientOptions {
+            transport: Some(Transport::new(Arc::new(self.clone()))),
+            ..ClientOptions::default()
+        }
+    }
+}
+
+#[async_trait]
+impl HttpClient for Face {
+    async fn execute_request(
+        &self,
+        request: &IdentityRequest,
+    ) -> azure_core_1::Result<AsyncRawResponse> {
+        let other = |error: &dyn std::fmt::Display| {
+            Error::with_message(IdentityErrorKind::Other, error.to_string())
+        };
+        let method = reqwest::Method::from_bytes(request.method().as_str().as_bytes())
+            .map_err(|error| other(&error))?;
+        let Body::Bytes(body) = request.body() else {
+            return Err(other(&"token requests have a body of known size"));
+        };
+        let mut builder = self
+            .0
+            .request(method, request.url().as_str())
+            .body(body.clone());
+        for (name, value) in request.headers().iter() {
+            builder = builder.header(name.as_str(), value.as_str());
+        }
+        let failed = |error: reqwest::Error| {
+            let kind = if error.is_connect() {
+                IdentityErrorKind::Connection
+            } else {
+                IdentityErrorKind::Io
+            };
+            Error::with_error(kind, error.without_url(), "token request failed")
+        };
+        let response = builder.send().await.map_err(failed)?;
+        let status = StatusCode::from(response.status().as_u16());
+        let mut headers = Headers::new();
+        for (name, value) in response.headers() {
+            if let Ok(value) = value.to_str() {
+                headers.insert(name.as_str().to_owned(), value.to_owned());
+            }
+        }
+        let body = response.bytes().await.map_err(failed)?;
+        Ok(AsyncRawResponse::from_bytes(status, headers, body))
+    }
+}
