@@ -61,8 +61,7 @@ impl Worker {
 impl WorkerBuilder {
     /// Adds an orchestrator: what `#[orchestrator]` made of a function.
     pub fn orchestrator<O: Orchestrator>(mut self, orchestrator: O) -> Self {
-        drop(orchestrator);
-        let added = self.registry.add_orchestrator::<O>();
+        let added = self.registry.add_orchestrator(orchestrator);
         self.refused = self.refused.or(added.err());
         self
     }
