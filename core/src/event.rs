@@ -336,6 +336,39 @@ impl HistoryEvent {
         }
     }
 
+    /// About how many bytes the event takes: its longest texts and a round sum for the rest.
+    pub fn held_bytes(&self) -> usize {
+        let len = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let texts = match &self.kind {
+            EventKind::ExecutionStarted(start) => len(&start.input) + len(&start.name),
+            EventKind::ExecutionCompleted(end) | EventKind::ContinueAsNew(end) => len(&end.result),
+            EventKind::ExecutionTerminated { input: text }
+            | EventKind::ExecutionSuspended { reason: text }
+            | EventKind::ExecutionResumed { reason: text }
+            | EventKind::TaskCompleted { result: text, .. }
+            | EventKind::SubOrchestrationCompleted { result: text, .. }
+            | EventKind::EventSent { input: text, .. }
+            | EventKind::Generic { data: text }
+            | EventKind::HistoryState { state: text } => len(text),
+            EventKind::TaskScheduled(task) => len(&task.input) + len(&task.name),
+            EventKind::SubOrchestrationCreated(child) => len(&child.input) + len(&child.name),
+            EventKind::EventRaised(event) => len(&event.input) + len(&event.name),
+            EventKind::TaskFailed(failed) | EventKind::SubOrchestrationFailed(failed) => {
+                let chain = failed.failure.iter().flat_map(FailureDetails::chain);
+                let failures: usize = chain
+                    .map(|failure| failure.error_message.len() + len(&failure.stack_trace))
+                    .sum();
+                len(&failed.reason) + len(&failed.details) + failures
+            }
+            EventKind::ExecutionRewound(_)
+            | EventKind::TimerCreated { .. }
+            | EventKind::TimerFired { .. }
+            | EventKind::OrchestratorStarted
+            | EventKind::OrchestratorCompleted => 0,
+        };
+        size_of::<Self>() + texts + 64
+    }
+
     /// The start data, if this event begins an execution.
     pub fn as_started(&self) -> Option<&ExecutionStarted> {
         match &self.kind {

@@ -4,13 +4,16 @@
 //! task or talks to anything; whoever calls in brings time and ids along.
 
 mod command;
+pub mod episode;
 mod event;
 mod executor;
 mod failure;
 mod ids;
 mod message;
+pub mod replay;
 mod status;
 mod tags;
+mod text;
 mod time;
 mod trace;
 

@@ -1,1 +1,73 @@
-//! To come.
+//! Durable orchestrations in Rust.
+//!
+//! ```
+//! use durabletask_worker::prelude::*;
+//!
+//! #[orchestrator]
+//! async fn hello_cities(ctx: OrchestrationContext, _: ()) -> Result<Vec<String>> {
+//!     let mut greetings = Vec::new();
+//!     for city in ["Tokyo", "Seattle", "London"] {
+//!         greetings.push(ctx.call(hello, city).await?);
+//!     }
+//!     Ok(greetings)
+//! }
+//!
+//! #[activity]
+//! async fn hello(_: ActivityContext, city: String) -> Result<String> {
+//!     Ok(format!("Hello {city}!"))
+//! }
+//!
+//! # fn main() -> Result<(), WorkerError> {
+//! let worker = Worker::builder()
+//!     .orchestrator(hello_cities)
+//!     .activity(hello)
+//!     .build()?;
+//! # Ok(())
+//! # }
+//! ```
+
+// So that the macros' paths also resolve in this crate's own tests.
+#[cfg(test)]
+extern crate self as durabletask_worker;
+
+mod activity;
+mod context;
+mod failure;
+mod futures;
+mod options;
+mod payload;
+mod registry;
+mod run;
+mod shared;
+mod shutdown;
+mod task;
+mod threads;
+mod worker;
+
+pub use ::futures::future::Either;
+pub use durabletask_core::replay::ReceivedEvent;
+pub use durabletask_core::{FailureDetails, ParentInstance, Tags, Timestamp};
+pub use durabletask_macros::{activity, orchestrator};
+
+pub use crate::activity::ActivityContext;
+pub use crate::context::OrchestrationContext;
+pub use crate::failure::{Failure, Result};
+pub use crate::futures::{Call, EventWait, Timer};
+pub use crate::options::{CallOptions, ChildOptions};
+pub use crate::registry::{DuplicateName, Registry};
+pub use crate::shutdown::shutdown_signal;
+pub use crate::task::{Activity, Argument, Orchestrator};
+pub use crate::worker::{Worker, WorkerBuilder, WorkerError};
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::{
+        Activity, ActivityContext, CallOptions, ChildOptions, Either, Failure,
+        OrchestrationContext, Orchestrator, Result, Worker, WorkerError, activity, orchestrator,
+    };
+}
+
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::task::IntoOutcome;
+}

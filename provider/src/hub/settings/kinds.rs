@@ -2,6 +2,9 @@
 
 use super::value::SettingValue;
 
+pub use crate::wire::message::TextEncoding as MessageEncoding;
+pub use durabletask_core::episode::ErrorMode;
+
 /// Makes an enum readable from settings by its names, in any letter case, as .NET reads enums.
 macro_rules! named_setting {
     ($kind:ty, $allowed:literal, $($name:literal => $value:expr),+) => {
@@ -40,16 +43,6 @@ impl PartitionManagement {
             Self::Legacy => "legacy",
         }
     }
-}
-
-/// How outgoing queue messages are written (chapter 01 §4.1); both are always read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum MessageEncoding {
-    /// Plain text: default of provider 2.x.
-    #[default]
-    Utf8,
-    /// Base64, for hubs shared with provider 1.x (R4-02).
-    Base64,
 }
 
 named_setting!(MessageEncoding, "UTF8 or Base64",
@@ -95,18 +88,6 @@ pub enum VersionFailure {
 
 named_setting!(VersionFailure, "Reject or Fail",
     "Reject" => Self::Reject, "Fail" => Self::Fail);
-
-/// How failures are written into histories (design §8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ErrorMode {
-    /// Reason, Details and `FailureDetails`: every reader finds what it looks for. Default.
-    #[default]
-    Both,
-    /// As a .NET worker with `ErrorPropagationMode.UseFailureDetails`.
-    FailureDetails,
-    /// As a .NET worker with `ErrorPropagationMode.SerializeExceptions`.
-    Exceptions,
-}
 
 named_setting!(ErrorMode, "both, failureDetails or exceptions",
     "both" => Self::Both, "failureDetails" => Self::FailureDetails,

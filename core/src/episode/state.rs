@@ -1,0 +1,231 @@
+//! The history of one execution in memory (chapter 04 §1.2).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::{EventKind, ExecutionCompleted, ExecutionStarted, HistoryEvent, OrchestrationStatus};
+
+/// The events of one execution, those that are durable and those that an episode has added, with
+/// what is asked about them all the time.
+#[derive(Debug, Clone)]
+pub struct RuntimeState {
+    events: Vec<Arc<HistoryEvent>>,
+    past: usize,
+    started: Option<Arc<HistoryEvent>>,
+    /// Status carried by the completion event, if there is one.
+    completion: Option<Arc<HistoryEvent>>,
+    status: OrchestrationStatus,
+    custom_status: Option<String>,
+    ids: BTreeSet<i32>,
+    answered: BTreeSet<i32>,
+    episodes: u32,
+    bytes: usize,
+    replayed: bool,
+}
+
+impl Default for RuntimeState {
+    fn default() -> Self {
+        Self {
+            events: Vec::new(),
+            past: 0,
+            started: None,
+            completion: None,
+            status: OrchestrationStatus::Running,
+            custom_status: None,
+            ids: BTreeSet::new(),
+            answered: BTreeSet::new(),
+            episodes: 0,
+            bytes: 0,
+            replayed: true,
+        }
+    }
+}
+
+impl RuntimeState {
+    /// An instance without history.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A history as it was read, and the custom status of the instance row if it is known. Until
+    /// an episode has replayed it, it may hold decisions without rows.
+    pub fn load(
+        history: impl IntoIterator<Item = Arc<HistoryEvent>>,
+        custom_status: Option<String>,
+    ) -> Self {
+        let mut state = Self {
+            custom_status,
+            ..Self::default()
+        };
+        for event in history {
+            state.add(event);
+        }
+        state.past = state.events.len();
+        state.replayed = state.events.is_empty();
+        state
+    }
+
+    /// All events, durable ones first.
+    pub fn events(&self) -> &[Arc<HistoryEvent>] {
+        &self.events
+    }
+
+    /// Events that are durable.
+    pub fn past_events(&self) -> &[Arc<HistoryEvent>] {
+        self.events.get(..self.past).unwrap_or_default()
+    }
+
+    /// Events that an episode has added.
+    pub fn new_events(&self) -> &[Arc<HistoryEvent>] {
+        self.events.get(self.past..).unwrap_or_default()
+    }
+
+    /// The new events are durable now.
+    pub fn committed(&mut self) {
+        self.past = self.events.len();
+    }
+
+    /// The start of this execution.
+    pub fn started(&self) -> Option<&ExecutionStarted> {
+        self.started.as_deref().and_then(HistoryEvent::as_started)
+    }
+
+    pub(super) fn shared_start(&self) -> Option<Arc<HistoryEvent>> {
+        self.started.clone()
+    }
+
+    /// This execution's id, once it has started.
+    pub fn execution_id(&self) -> Option<&str> {
+        self.started()?.instance.execution_id.as_deref()
+    }
+
+    /// Where the execution stands, by its events.
+    pub const fn status(&self) -> OrchestrationStatus {
+        self.status
+    }
+
+    /// How it ended.
+    pub fn completed(&self) -> Option<&ExecutionCompleted> {
+        match self.completion.as_deref().map(|event| &event.kind) {
+            Some(EventKind::ExecutionCompleted(end) | EventKind::ContinueAsNew(end)) => Some(end),
+            _ => None,
+        }
+    }
+
+    /// The custom status, JSON text.
+    pub fn custom_status(&self) -> Option<&str> {
+        self.custom_status.as_deref()
+    }
+
+    /// How many episodes the history holds: the number that messages carry as `Episode`.
+    pub const fn episodes(&self) -> u32 {
+        self.episodes
+    }
+
+    /// Whether any event has that task id: the test for answers that came before the history
+    /// that expects them (chapter 02 §4.5 c). Rewound events count, as with .NET.
+    pub fn has_event_with_id(&self, id: i32) -> bool {
+        self.ids.contains(&id)
+    }
+
+    /// Whether this execution already holds an answer to that task.
+    pub fn is_answered(&self, task: i32) -> bool {
+        self.answered.contains(&task)
+    }
+
+    /// Whether history already holds an event of the same type, name, payload and timestamp: a
+    /// message that was delivered again after its episode was committed.
+    pub fn holds_same_event(&self, event: &HistoryEvent) -> bool {
+        self.events
+            .iter()
+            .rev()
+            .any(|held| held.timestamp == event.timestamp && same_payload(&held.kind, &event.kind))
+    }
+
+    /// Whether any message deserves an episode, even one that says nothing new: history was not
+    /// replayed since it was read, or stops in the middle of an episode.
+    pub fn needs_episode(&self) -> bool {
+        self.started.is_some()
+            && self.completion.is_none()
+            && (!self.replayed || self.stops_mid_episode())
+    }
+
+    /// Whether history ends without OrchestratorCompleted: a commit broke off between its
+    /// transactions, or tasks of an episode still run from memory.
+    pub fn stops_mid_episode(&self) -> bool {
+        self.events
+            .last()
+            .is_some_and(|event| !matches!(event.kind, EventKind::OrchestratorCompleted))
+    }
+
+    /// About how many bytes the history takes, for the budget of sessions.
+    pub const fn encoded_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn set_custom_status(&mut self, status: Option<String>) {
+        self.custom_status = status;
+    }
+
+    /// An executor has seen all of history, so every decision has its row.
+    pub(super) const fn mark_replayed(&mut self) {
+        self.replayed = true;
+    }
+
+    /// The state without its new events.
+    pub(super) fn without_new_events(mut self) -> Self {
+        self.events.truncate(self.past);
+        Self {
+            replayed: self.replayed,
+            ..Self::load(self.events, self.custom_status)
+        }
+    }
+
+    pub(super) fn add(&mut self, event: Arc<HistoryEvent>) {
+        self.bytes = self.bytes.saturating_add(event.held_bytes());
+        if event.event_id >= 0 {
+            self.ids.insert(event.event_id);
+        }
+        if let Some(task) = event.answered_task() {
+            self.answered.insert(task);
+        }
+        match &event.kind {
+            EventKind::OrchestratorStarted => self.episodes = self.episodes.saturating_add(1),
+            EventKind::ExecutionStarted(_) if self.started.is_none() => {
+                self.started = Some(Arc::clone(&event));
+            }
+            EventKind::ExecutionCompleted(end) | EventKind::ContinueAsNew(end)
+                if self.is_ended_by(end) =>
+            {
+                self.status = end.status;
+                self.completion = Some(Arc::clone(&event));
+            }
+            EventKind::ExecutionSuspended { .. } if self.completion.is_none() => {
+                self.status = OrchestrationStatus::Suspended;
+            }
+            EventKind::ExecutionResumed { .. } if self.completion.is_none() => {
+                self.status = OrchestrationStatus::Running;
+            }
+            _ => {}
+        }
+        self.events.push(event);
+    }
+
+    /// The first end counts, except that termination beats continue-as-new.
+    fn is_ended_by(&self, end: &ExecutionCompleted) -> bool {
+        self.completed().is_none_or(|first| {
+            first.status == OrchestrationStatus::ContinuedAsNew
+                && end.status == OrchestrationStatus::Terminated
+        })
+    }
+}
+
+/// The same type, name and payload. Trace contexts are left out of the comparison.
+fn same_payload(one: &EventKind, other: &EventKind) -> bool {
+    match (one, other) {
+        (EventKind::EventRaised(one), EventKind::EventRaised(other)) => {
+            (&one.name, &one.input) == (&other.name, &other.input)
+        }
+        _ => one == other,
+    }
+}

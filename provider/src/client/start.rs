@@ -1,0 +1,184 @@
+//! Starting orchestrations (chapter 02 §7.1, chapter 03 §5.2).
+
+use std::time::Duration;
+
+use durabletask_core::{
+    EventKind, ExecutionStarted, HistoryEvent, OrchestrationInstance, OrchestrationStatus, Tags,
+    TaskMessage, Timestamp, TraceContext,
+};
+use durabletask_storage::{Condition, MAX_VISIBILITY_SECONDS, Write};
+
+use super::{HubClient, check_instance_id};
+use crate::error::TaskHubError;
+use crate::hub::OverridableStates;
+use crate::queue::outbox::{SenderIdentity, Sending};
+use crate::wire::instance_row;
+use crate::wire::large;
+
+/// Bytes of tag text that fit a row: they are written inline by the first commit, and more would
+/// make it fail for ever (chapter 03 §4.5).
+const MAX_TAG_BYTES: usize = 30 * 1024;
+
+/// Which existing instances a start may replace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplaceExisting {
+    /// Only finished ones; a running one makes the start fail.
+    Finished,
+    /// Any. A running execution is replaced when the new start is processed.
+    Any,
+}
+
+/// How to start an orchestration.
+#[derive(Debug, Clone, Default)]
+pub struct StartOptions {
+    /// The instance id; a fresh id of 32 hex digits if absent.
+    pub instance_id: Option<String>,
+    /// The orchestrator's version; `defaultVersion` or the empty version if absent.
+    pub version: Option<String>,
+    /// Tags, inherited by children; 30 KiB of text at most.
+    pub tags: Option<Tags>,
+    /// Not to run before this time, seven days ahead at most.
+    pub start_at: Option<Timestamp>,
+    /// Which existing instances may be replaced; the setting
+    /// `overridableExistingInstanceStates` if absent.
+    pub replace: Option<ReplaceExisting>,
+    /// The caller's trace context.
+    pub trace_context: Option<TraceContext>,
+}
+
+impl HubClient {
+    /// Starts an orchestration and returns its instance id. Durable when this returns: the start
+    /// message is queued and the Pending row written, in that order. Price: one queue and two
+    /// table transactions; an input above 45 KiB adds a blob write.
+    pub async fn start(
+        &self,
+        name: &str,
+        input: Option<String>,
+        options: StartOptions,
+    ) -> Result<String, TaskHubError> {
+        let hub = &self.hub;
+        let instance_id = options.instance_id.clone().unwrap_or_else(|| hub.new_id());
+        check_instance_id(&instance_id)?;
+        self.check_options(&options)?;
+        let existing = hub.instance_row(&instance_id, false).await?;
+        if let Some(row) = &existing {
+            self.check_replaceable(&instance_id, row.runtime_status, options.replace)?;
+        }
+        let generation = existing
+            .as_ref()
+            .map_or(0, |row| row.generation.unwrap_or(0).saturating_add(1));
+        let started = self.start_data(name, input, &instance_id, generation, options);
+        let stamped = hub.stamp();
+        let sending = Sending {
+            queue: hub.control_queue_of(&instance_id),
+            message: TaskMessage {
+                target: started.instance.clone(),
+                event: HistoryEvent::new(
+                    stamped,
+                    EventKind::ExecutionStarted(Box::new(started.clone())),
+                ),
+                orchestration_tags: None,
+            },
+            sequence_number: hub.next_sequence_numbers(1),
+        };
+        let blob = hub
+            .send_silently(&sending, &SenderIdentity::client())
+            .await?;
+        let mut row = instance_row::creation_row(
+            &started,
+            stamped,
+            blob.map(|blob| hub.large().url(&blob)),
+            hub.name(),
+            hub.env().now(),
+        );
+        let env = hub.env();
+        #[allow(clippy::cast_possible_truncation, reason = "half of a random number")]
+        let moved = large::move_large_values(&mut row, || env.random_u64() as u32);
+        for value in moved {
+            hub.put_large(&value.blob_name, value.content.into())
+                .await?;
+        }
+        let write = match existing.and_then(|row| row.etag) {
+            Some(etag) => Write::Replace(row, Condition::Matches(etag)),
+            None => Write::Insert(row),
+        };
+        let table = &hub.tables().instances;
+        match hub.account().tables.write(table, write).await {
+            // Another starter was faster: its row stands, our message is weeded out
+            // (chapter 03 §5.2).
+            Err(error) if !error.is_conflict() => return Err(error.into()),
+            _ => {}
+        }
+        // Only now: a faster reader would find no row and put the start back.
+        hub.wake(&sending.queue);
+        Ok(instance_id)
+    }
+
+    fn check_options(&self, options: &StartOptions) -> Result<(), TaskHubError> {
+        let longest = Duration::from_secs(u64::from(MAX_VISIBILITY_SECONDS));
+        if let Some(start_at) = options.start_at
+            && start_at.saturating_since(self.hub.env().now()) > longest
+        {
+            return Err(TaskHubError::InvalidArgument(
+                "a start can be scheduled at most 7 days ahead; start later, or let the orchestration begin with a timer"
+                    .to_owned(),
+            ));
+        }
+        let tag_bytes = options
+            .tags
+            .iter()
+            .flat_map(Tags::iter)
+            .map(|(key, value)| key.len() + value.len())
+            .sum::<usize>();
+        if tag_bytes > MAX_TAG_BYTES {
+            return Err(TaskHubError::InvalidArgument(format!(
+                "the tags have {tag_bytes} bytes, {MAX_TAG_BYTES} are possible; put large values into the input"
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_replaceable(
+        &self,
+        instance_id: &str,
+        status: Option<OrchestrationStatus>,
+        replace: Option<ReplaceExisting>,
+    ) -> Result<(), TaskHubError> {
+        let setting = self.hub.settings().overridable_existing_instance_states;
+        let replace = replace.unwrap_or(match setting {
+            OverridableStates::NonRunningStates => ReplaceExisting::Finished,
+            OverridableStates::AnyState => ReplaceExisting::Any,
+        });
+        match status {
+            Some(status) if replace == ReplaceExisting::Finished && !status.is_terminal() => {
+                Err(TaskHubError::AlreadyExists {
+                    instance_id: instance_id.to_owned(),
+                    status,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn start_data(
+        &self,
+        name: &str,
+        input: Option<String>,
+        instance_id: &str,
+        generation: i32,
+        options: StartOptions,
+    ) -> ExecutionStarted {
+        let default_version = || self.hub.settings().default_version.clone();
+        ExecutionStarted {
+            instance: OrchestrationInstance::new(instance_id, self.hub.new_id()),
+            name: Some(name.to_owned()),
+            version: Some(options.version.or_else(default_version).unwrap_or_default()),
+            input,
+            tags: options.tags,
+            parent_trace_context: options.trace_context,
+            scheduled_start_time: options.start_at,
+            generation: Some(generation),
+            ..ExecutionStarted::default()
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Names that nobody here has registered: told once each.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+/// Distinct unknown names remembered, at most.
+const MAX_REMEMBERED_NAMES: usize = 1_000;
+
+/// Unknown names that were logged already.
+#[derive(Debug, Default)]
+pub(crate) struct UnknownNames(Mutex<BTreeSet<(&'static str, String)>>);
+
+impl UnknownNames {
+    /// Logs that a message is for a name that is not registered, once per name, with the names
+    /// that are.
+    pub(crate) fn report(
+        &self,
+        kind: &'static str,
+        name: &str,
+        message_id: &str,
+        registered: impl FnOnce() -> Vec<String>,
+    ) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = seen.len() < MAX_REMEMBERED_NAMES && seen.insert((kind, name.to_owned()));
+        drop(seen);
+        if is_new {
+            tracing::warn!(
+                kind,
+                name,
+                message_id,
+                registered = registered().join(", "),
+                "this worker has not registered that name; its messages are put back for others"
+            );
+        }
+    }
+}

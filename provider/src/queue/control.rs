@@ -1,0 +1,141 @@
+//! The reader of one control queue.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use durabletask_storage::ReceivedMessage;
+use futures::future::join_all;
+
+use super::held::HeldMessage;
+use super::inbound::Inbound;
+use super::signal::{PollBackoff, Signal};
+use crate::dispatch::WorkerContext;
+use crate::partition::PartitionId;
+
+/// One owned partition's queue, from the reader's point of view.
+#[derive(Debug)]
+pub(crate) struct ControlQueue {
+    pub(crate) partition: PartitionId,
+    pub(crate) name: Arc<str>,
+    signal: Arc<Signal>,
+    /// Set when the partition is given up or lost: no further receive.
+    released: AtomicBool,
+}
+
+impl ControlQueue {
+    /// The queue of a partition that was just acquired. Its first receive does not wait.
+    pub(crate) fn new(partition: PartitionId, name: Arc<str>, signal: Arc<Signal>) -> Self {
+        signal.set();
+        Self {
+            partition,
+            name,
+            signal,
+            released: AtomicBool::new(false),
+        }
+    }
+
+    /// Stops the reader before its next receive.
+    pub(crate) fn release(&self) {
+        self.released.store(true, Ordering::Release);
+        self.signal.set();
+    }
+
+    /// Whether the partition is given up or lost.
+    pub(crate) fn is_released(&self) -> bool {
+        self.released.load(Ordering::Acquire)
+    }
+}
+
+impl WorkerContext {
+    /// Receives messages of one control queue and hands them to their sessions until the queue is
+    /// released (chapter 02 §4.1). Price: one queue transaction per receive.
+    pub(crate) async fn read_control_queue(self: Arc<Self>, queue: Arc<ControlQueue>) {
+        let settings = self.hub.settings();
+        let threshold =
+            usize::try_from(settings.control_queue_buffer_threshold).unwrap_or(usize::MAX);
+        let mut backoff = PollBackoff::new(settings.max_queue_polling_interval);
+        while !queue.is_released() {
+            self.held.room_below(threshold).await;
+            if queue.is_released() {
+                break;
+            }
+            let received = self
+                .hub
+                .account()
+                .queues
+                .get_messages(
+                    &queue.name,
+                    settings.control_queue_batch_size,
+                    self.hub.control_visibility_seconds(),
+                )
+                .await;
+            match received {
+                Ok(messages) if messages.is_empty() => {
+                    backoff.wait(self.hub.env(), &queue.signal).await;
+                }
+                Ok(messages) => {
+                    self.take_in(&queue, messages).await;
+                    queue.signal.set();
+                }
+                Err(error) => {
+                    tracing::error!(queue = %queue.name, %error, "could not receive messages");
+                    // A queue that fails at once must not be asked in a tight loop.
+                    self.hub.env().sleep(FAILED_RECEIVE_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Reads, sorts and routes one batch (chapter 02 §4.1 steps 3 to 6). One bad message is put
+    /// back alone.
+    async fn take_in(self: &Arc<Self>, queue: &ControlQueue, messages: Vec<ReceivedMessage>) {
+        let seconds = self.hub.control_visibility_seconds();
+        let held = messages.into_iter().filter_map(|message| {
+            self.held
+                .hold(self.hub.env(), &queue.name, message, seconds, true)
+        });
+        let mut batch: Vec<Inbound> = join_all(held.map(|(held, text)| self.read_held(held, text)))
+            .await
+            .into_iter()
+            .flatten()
+            .collect();
+        batch.sort_by_key(|inbound| (inbound.held.inserted, inbound.data.sequence_number));
+        if queue.is_released() {
+            for inbound in batch {
+                self.hand_back(inbound);
+            }
+            return;
+        }
+        for inbound in batch {
+            self.route(queue.partition, inbound);
+        }
+    }
+
+    /// Reads a held message; one that cannot be read is put back with back-off, never deleted.
+    pub(crate) async fn read_held(
+        self: &Arc<Self>,
+        held: Arc<HeldMessage>,
+        text: String,
+    ) -> Option<Inbound> {
+        match self.hub.read_message(&held.id, &text).await {
+            Ok(data) => Some(Inbound {
+                held,
+                data: Arc::new(data),
+            }),
+            Err(error) => {
+                tracing::error!(
+                    message_id = %held.id,
+                    dequeue_count = held.dequeue_count(),
+                    %error,
+                    "a message cannot be read and is put back"
+                );
+                self.abandon(held);
+                None
+            }
+        }
+    }
+}
+
+/// Pause after a receive that failed although storage's own retries were used up.
+pub(crate) const FAILED_RECEIVE_PAUSE: Duration = Duration::from_secs(1);

@@ -1,0 +1,154 @@
+//! Sending: one message to a control queue or to the work-item queue.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use durabletask_core::{EventKind, OrchestrationInstance, TaskMessage, Timestamp};
+use durabletask_storage::{MAX_VISIBILITY_SECONDS, PutCondition};
+
+use crate::TaskHub;
+use crate::error::TaskHubError;
+use crate::wire::message::{self, MessageData};
+use crate::wire::{large, names};
+
+/// Who sends, for the envelope (chapter 02 §1.4).
+#[derive(Debug, Clone)]
+pub(crate) struct SenderIdentity {
+    pub(crate) instance: OrchestrationInstance,
+    /// The sender's episode; `None` from clients.
+    pub(crate) episode: Option<i32>,
+}
+
+impl SenderIdentity {
+    /// A client's.
+    pub(crate) fn client() -> Self {
+        Self {
+            instance: message::client_sender(),
+            episode: None,
+        }
+    }
+}
+
+/// A message on its way.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    /// The queue it goes to.
+    pub(crate) queue: String,
+    /// Event and target.
+    pub(crate) message: TaskMessage,
+    /// The process's number of this message.
+    pub(crate) sequence_number: i64,
+}
+
+impl TaskHub {
+    /// Sends one message and does not wake its reader. Durable when this returns. Price: one queue
+    /// transaction; above 45 KiB also one blob write, and once per hub a container creation.
+    ///
+    /// Returns the name of the blob that holds the message, if it is large.
+    pub(crate) async fn send_silently(
+        &self,
+        sending: &Sending,
+        sender: &SenderIdentity,
+    ) -> Result<Option<String>, TaskHubError> {
+        let data = MessageData {
+            activity_id: self.env().new_uuid(),
+            message: sending.message.clone(),
+            sequence_number: sending.sequence_number,
+            episode: sender.episode,
+            sender: sender.instance.clone(),
+        };
+        let mut json = message::encode(&data);
+        let mut blob = None;
+        if message::is_large(&json) {
+            let name = names::message_blob(
+                &data.message.target.instance_id,
+                data.activity_id,
+                data.message.event.event_type(),
+            );
+            self.put_large(&name, large::gzip(&json).into()).await?;
+            json = message::encode_wrapper(&name);
+            blob = Some(name);
+        }
+        let text = message::to_queue_text(json, self.settings().queue_client_message_encoding);
+        let delay = visibility_delay(&data.message, self.env().now());
+        self.account()
+            .queues
+            .put_message(&sending.queue, &text, delay)
+            .await?;
+        Ok(blob)
+    }
+
+    /// Sends one message and wakes its reader if it is in this process.
+    pub(crate) async fn send(
+        &self,
+        sending: &Sending,
+        sender: &SenderIdentity,
+    ) -> Result<Option<String>, TaskHubError> {
+        let blob = self.send_silently(sending, sender).await?;
+        self.wake(&sending.queue);
+        Ok(blob)
+    }
+
+    /// Writes a blob of the large-message container, which is made when first needed. One blob
+    /// transaction, three if the container is missing.
+    pub(crate) async fn put_large(&self, name: &str, content: Bytes) -> Result<(), TaskHubError> {
+        let blobs = &self.account().blobs;
+        let container = &self.tables().large_messages;
+        let put = |content| blobs.put_blob(container, name, content, PutCondition::Always, None);
+        match put(content.clone()).await {
+            Err(error) if error.is_not_found() => {
+                blobs.create_container(container).await?;
+                put(content).await?;
+            }
+            outcome => drop(outcome?),
+        }
+        Ok(())
+    }
+}
+
+/// Seconds for which a message is sent invisible (chapter 02 §3.2); `None` for most. Rounded up,
+/// so that nothing fires early (design.md §8; .NET cuts the fraction off).
+fn visibility_delay(message: &TaskMessage, now: Timestamp) -> Option<u32> {
+    let due = match &message.event.kind {
+        EventKind::TimerFired { fire_at, .. } => *fire_at,
+        EventKind::ExecutionStarted(started) => started.scheduled_start_time?,
+        _ => return None,
+    };
+    Some(seconds_up(due.saturating_since(now)).min(MAX_VISIBILITY_SECONDS))
+}
+
+fn seconds_up(delay: Duration) -> u32 {
+    let started_second = u64::from(delay.subsec_nanos() > 0);
+    u32::try_from(delay.as_secs() + started_second).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use durabletask_core::HistoryEvent;
+
+    #[test]
+    fn timers_never_fire_early() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let delay_of = |fire_at: &str| {
+            let fire_at = fire_at.parse().unwrap();
+            let kind = EventKind::TimerFired {
+                timer_id: 0,
+                fire_at,
+            };
+            let message = TaskMessage {
+                event: HistoryEvent::new(now, kind),
+                target: OrchestrationInstance::new("i", "e"),
+                orchestration_tags: None,
+            };
+            visibility_delay(&message, now)
+        };
+        assert_eq!(delay_of("2026-01-01T00:00:01.9930000Z"), Some(2));
+        assert_eq!(delay_of("2026-01-01T00:00:02Z"), Some(2));
+        assert_eq!(delay_of("2025-01-01T00:00:02Z"), Some(0));
+        assert_eq!(
+            delay_of("2027-01-01T00:00:02Z"),
+            Some(MAX_VISIBILITY_SECONDS)
+        );
+    }
+}

@@ -1,0 +1,365 @@
+//! Which messages go to which session, and which sessions stay in memory.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::Loaded;
+use crate::partition::PartitionId;
+use crate::queue::inbound::Inbound;
+
+/// Messages that are worked on together: one episode's input.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    /// The execution they are for; `None` while all of them take any.
+    pub(crate) execution: Option<String>,
+    /// In the order in which they were routed.
+    pub(crate) messages: Vec<Inbound>,
+}
+
+impl Batch {
+    fn has_start(&self) -> bool {
+        self.messages.iter().any(Inbound::is_start)
+    }
+
+    /// Whether a message that starts nothing may join (chapter 02 §4.2 step 2).
+    fn takes(&self, execution: Option<&str>) -> bool {
+        match (execution, self.execution.as_deref()) {
+            (None, _) | (_, None) => true,
+            (Some(wanted), Some(own)) => wanted == own,
+        }
+    }
+
+    fn add(&mut self, inbound: Inbound) {
+        if self.execution.is_none() {
+            self.execution = inbound.execution_id().map(str::to_owned);
+        }
+        self.messages.push(inbound);
+    }
+}
+
+/// What a session works on next.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) partition: PartitionId,
+    pub(crate) batch: Batch,
+    /// The session as it is in memory, if the batch may go on from there.
+    pub(crate) loaded: Option<Box<Loaded>>,
+}
+
+/// One instance that has messages, is worked on, or is cached.
+#[derive(Debug)]
+struct Session {
+    partition: PartitionId,
+    /// A driver task works on it.
+    is_busy: bool,
+    /// The partition was lost, or the instance changed behind us: forget what is loaded when the
+    /// driver comes back.
+    is_stale: bool,
+    /// The execution that is loaded or worked on.
+    execution: Option<String>,
+    /// Messages for that execution: they go on from memory.
+    joined: Vec<Inbound>,
+    /// Messages that ask for a load of their own, in order.
+    batches: VecDeque<Batch>,
+    /// Present while idle and cached.
+    loaded: Option<Box<Loaded>>,
+    /// Position among idle sessions, and bytes counted there.
+    idle: Option<(u64, usize)>,
+}
+
+impl Session {
+    fn new(partition: PartitionId) -> Self {
+        Self {
+            partition,
+            is_busy: false,
+            is_stale: false,
+            execution: None,
+            joined: Vec::new(),
+            batches: VecDeque::new(),
+            loaded: None,
+            idle: None,
+        }
+    }
+
+    /// Chapter 02 §4.2.
+    fn add(&mut self, inbound: Inbound) {
+        if inbound.is_start() {
+            self.batches.push_back(Batch::default());
+        } else {
+            let wanted = inbound.execution_id();
+            let is_active = self.is_busy || self.loaded.is_some();
+            if is_active
+                && !self.is_stale
+                && (wanted.is_none() || wanted == self.execution.as_deref())
+            {
+                self.joined.push(inbound);
+                return;
+            }
+            if let Some(batch) = self.batches.iter_mut().rev().find(|b| b.takes(wanted)) {
+                batch.add(inbound);
+                return;
+            }
+            self.batches.push_back(Batch::default());
+        }
+        if let Some(batch) = self.batches.back_mut() {
+            batch.add(inbound);
+        }
+    }
+
+    fn next_batch(&mut self) -> Option<Batch> {
+        if self.joined.is_empty() {
+            return self.batches.pop_front();
+        }
+        let mut batch = Batch::default();
+        for inbound in self.joined.drain(..) {
+            batch.add(inbound);
+        }
+        Some(batch)
+    }
+
+    /// Whether a batch may go on from what is in memory.
+    fn may_resume(&self, batch: &Batch) -> bool {
+        !batch.has_start() && (batch.execution.is_none() || batch.execution == self.execution)
+    }
+}
+
+/// All sessions of a worker.
+#[derive(Debug)]
+pub(crate) struct SessionStore {
+    inner: Mutex<Inner>,
+    budget_bytes: usize,
+    /// A session became idle or was forgotten.
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    sessions: HashMap<String, Session>,
+    /// Idle sessions, least recently used first.
+    idle: BTreeMap<u64, String>,
+    idle_bytes: usize,
+    busy_count: usize,
+    clock: u64,
+}
+
+impl Inner {
+    fn unpark(&mut self, instance_id: &str) {
+        if let Some(session) = self.sessions.get_mut(instance_id)
+            && let Some((position, bytes)) = session.idle.take()
+        {
+            self.idle.remove(&position);
+            self.idle_bytes = self.idle_bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// Forgets idle sessions, least recently used first, until the budget holds.
+    fn evict(&mut self, budget_bytes: usize) -> Vec<Session> {
+        let mut evicted = Vec::new();
+        while self.idle_bytes > budget_bytes {
+            let Some((_, instance_id)) = self.idle.pop_first() else {
+                break;
+            };
+            if let Some(session) = self.sessions.remove(&instance_id) {
+                self.idle_bytes = self
+                    .idle_bytes
+                    .saturating_sub(session.idle.map_or(0, |(_, bytes)| bytes));
+                evicted.push(session);
+            }
+        }
+        evicted
+    }
+}
+
+impl SessionStore {
+    /// Keeps idle sessions of up to `budget_bytes`; 0 keeps none.
+    pub(crate) fn new(budget_bytes: usize) -> Self {
+        Self {
+            inner: Mutex::default(),
+            budget_bytes,
+            changed: Notify::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a message; true if the caller must start a driver for its instance.
+    pub(crate) fn route(&self, partition: PartitionId, inbound: Inbound) -> bool {
+        let instance_id = inbound.message().target.instance_id.clone();
+        let mut inner = self.lock();
+        inner.unpark(&instance_id);
+        let session = inner
+            .sessions
+            .entry(instance_id)
+            .or_insert_with(|| Session::new(partition));
+        session.partition = partition;
+        session.add(inbound);
+        if session.is_busy {
+            return false;
+        }
+        session.is_busy = true;
+        inner.busy_count += 1;
+        true
+    }
+
+    /// The next batch of an instance whose driver is free, or `None`: then the driver ends, and
+    /// what is loaded stays in memory as the budget allows.
+    pub(crate) fn next(&self, instance_id: &str) -> Option<Work> {
+        let mut inner = self.lock();
+        let session = inner.sessions.get_mut(instance_id)?;
+        if let Some(batch) = session.next_batch() {
+            let mut loaded = session.loaded.take();
+            if !session.may_resume(&batch) {
+                loaded = None;
+            }
+            // Until it is loaded, the session is known by what the batch asks for.
+            session.execution = loaded
+                .as_ref()
+                .and_then(|loaded| loaded.state.execution_id().map(str::to_owned))
+                .or_else(|| batch.execution.clone());
+            session.is_stale = false;
+            return Some(Work {
+                partition: session.partition,
+                batch,
+                loaded,
+            });
+        }
+        let evicted = Self::park(&mut inner, instance_id, self.budget_bytes);
+        drop(inner);
+        self.changed.notify_waiters();
+        // Dropping user code may take a while and must not hold the lock.
+        drop(evicted);
+        None
+    }
+
+    fn park(inner: &mut Inner, instance_id: &str, budget_bytes: usize) -> Vec<Session> {
+        inner.busy_count = inner.busy_count.saturating_sub(1);
+        inner.clock += 1;
+        let position = inner.clock;
+        let Some(session) = inner.sessions.get_mut(instance_id) else {
+            return Vec::new();
+        };
+        session.is_busy = false;
+        let Some(bytes) = session.loaded.as_ref().map(|loaded| loaded.held_bytes()) else {
+            return inner.sessions.remove(instance_id).into_iter().collect();
+        };
+        session.idle = Some((position, bytes));
+        inner.idle_bytes += bytes;
+        inner.idle.insert(position, instance_id.to_owned());
+        inner.evict(budget_bytes)
+    }
+
+    /// Names the execution that the driver has loaded, so that messages for it join.
+    pub(crate) fn identify(&self, instance_id: &str, execution: Option<&str>) {
+        if let Some(session) = self.lock().sessions.get_mut(instance_id) {
+            session.execution = execution.map(str::to_owned);
+        }
+    }
+
+    /// Gives back what a driver worked on: `loaded` if the next batch may go on from it, and
+    /// messages that want to be routed again (chapter 02 §4.11).
+    pub(crate) fn release(
+        &self,
+        instance_id: &str,
+        loaded: Option<Box<Loaded>>,
+        deferred: Vec<Inbound>,
+    ) {
+        let mut dropped = None;
+        {
+            let mut inner = self.lock();
+            let Some(session) = inner.sessions.get_mut(instance_id) else {
+                return;
+            };
+            let waiting = std::mem::take(&mut session.joined);
+            if session.is_stale {
+                dropped = loaded;
+            } else {
+                session.loaded = loaded;
+            }
+            session.execution = session
+                .loaded
+                .as_ref()
+                .and_then(|loaded| loaded.state.execution_id().map(str::to_owned));
+            // Nothing is loaded: what waits forms batches of its own.
+            session.is_busy = session.loaded.is_some();
+            for inbound in deferred.into_iter().chain(waiting) {
+                session.add(inbound);
+            }
+            session.is_busy = true;
+        }
+        drop(dropped);
+    }
+
+    /// Drops all sessions of a partition that is given up or lost; busy ones when their driver
+    /// comes back. Returns the messages that nobody worked on.
+    pub(crate) fn forget_partition(&self, partition: PartitionId) -> Vec<Inbound> {
+        let mut waiting = Vec::new();
+        let mut dropped = Vec::new();
+        let mut inner = self.lock();
+        let ids: Vec<String> = inner
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.partition == partition)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in ids {
+            inner.unpark(&id);
+            let Some(session) = inner.sessions.get_mut(&id) else {
+                continue;
+            };
+            waiting.append(&mut session.joined);
+            waiting.extend(session.batches.drain(..).flat_map(|batch| batch.messages));
+            if session.is_busy {
+                session.is_stale = true;
+            } else if let Some(session) = inner.sessions.remove(&id) {
+                dropped.push(session);
+            }
+        }
+        drop(inner);
+        drop(dropped);
+        waiting
+    }
+
+    /// Drops what is loaded of one instance (purge, rewind, re-creation in this process).
+    pub(crate) fn forget(&self, instance_id: &str) {
+        let mut inner = self.lock();
+        inner.unpark(instance_id);
+        let Some(session) = inner.sessions.get_mut(instance_id) else {
+            return;
+        };
+        let dropped = if session.is_busy {
+            session.is_stale = true;
+            None
+        } else {
+            inner.sessions.remove(instance_id)
+        };
+        drop(inner);
+        drop(dropped);
+    }
+
+    /// Waits until no driver works for that partition.
+    pub(crate) async fn drained(&self, partition: PartitionId) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let is_busy = self
+                .lock()
+                .sessions
+                .values()
+                .any(|session| session.is_busy && session.partition == partition);
+            if !is_busy {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Sessions with work under way, and idle ones in memory.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.busy_count, inner.idle.len())
+    }
+}

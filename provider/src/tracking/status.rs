@@ -1,0 +1,170 @@
+//! Reading and repairing instance rows (chapter 03 §5 and §6.3).
+
+use durabletask_core::{OrchestrationStatus, Tags, Timestamp};
+use durabletask_storage::{Condition, Write};
+
+use crate::TaskHub;
+use crate::error::TaskHubError;
+use crate::wire::instance_row::{self, InstanceRow};
+use crate::wire::message::{self, Decoded};
+use crate::wire::{filter, large};
+
+/// Where an instance stands, as clients see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstanceStatus {
+    /// The instance.
+    pub instance_id: String,
+    /// Its current execution.
+    pub execution_id: Option<String>,
+    /// The orchestrator's name.
+    pub name: Option<String>,
+    /// The orchestrator's version.
+    pub version: Option<String>,
+    /// Where it stands.
+    pub runtime_status: OrchestrationStatus,
+    /// Input text, resolved from its blob if asked for.
+    pub input: Option<String>,
+    /// Output text, failure text, or the reason of a termination, suspension or resumption.
+    pub output: Option<String>,
+    /// Custom status, JSON text.
+    pub custom_status: Option<String>,
+    /// When the current execution was started.
+    pub created_time: Option<Timestamp>,
+    /// When its row was last changed, roughly.
+    pub last_updated_time: Option<Timestamp>,
+    /// When it ended. Stale on an instance that was rewound or restarted and still runs.
+    pub completed_time: Option<Timestamp>,
+    /// Not to run before this time.
+    pub scheduled_start_time: Option<Timestamp>,
+    /// How often clients re-created it.
+    pub generation: i32,
+    /// Its tags.
+    pub tags: Option<Tags>,
+}
+
+impl TaskHub {
+    /// An instance's row, without input unless asked for; `None` if there is no such instance.
+    /// One table transaction.
+    pub(crate) async fn instance_row(
+        &self,
+        instance_id: &str,
+        fetch_input: bool,
+    ) -> Result<Option<InstanceRow>, TaskHubError> {
+        let page = self
+            .account()
+            .tables
+            .query(
+                &self.tables().instances,
+                &filter::instance(instance_id, fetch_input),
+            )
+            .await?;
+        page.rows
+            .first()
+            .map(InstanceRow::from_row)
+            .transpose()
+            .map_err(|source| {
+                TaskHubError::unreadable(format!("instance row {instance_id}"), source)
+            })
+    }
+
+    /// Where an instance stands; `None` if there is no such instance. Price: one table
+    /// transaction, and one blob read for each of input (if asked for) and output above 60 KiB.
+    pub async fn status(
+        &self,
+        instance_id: &str,
+        fetch_input: bool,
+    ) -> Result<Option<InstanceStatus>, TaskHubError> {
+        match self.instance_row(instance_id, fetch_input).await? {
+            Some(row) => self.status_of(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A row as clients see it: large values resolved, as the setting says.
+    pub(crate) async fn status_of(&self, row: InstanceRow) -> Result<InstanceStatus, TaskHubError> {
+        let what = format!("instance row {}", row.instance_id);
+        let runtime_status = row.runtime_status.unwrap_or(OrchestrationStatus::Pending);
+        let mut input = self.resolve_value(&what, row.input).await?;
+        if let (Some(blob), Some("")) = (&row.input_blob_name, input.as_deref()) {
+            // .NET shows an empty input until the first checkpoint (chapter 03 §4.5).
+            input = Some(self.get_large(&what, blob).await?);
+        }
+        Ok(InstanceStatus {
+            execution_id: row.execution_id,
+            name: row.name,
+            version: row.version,
+            runtime_status,
+            input,
+            output: self.resolve_value(&what, row.output).await?,
+            custom_status: row.custom_status,
+            created_time: row.created_time,
+            last_updated_time: row.last_updated_time,
+            completed_time: row.completed_time,
+            scheduled_start_time: row.scheduled_start_time,
+            generation: row.generation.unwrap_or(0),
+            tags: row.tags,
+            instance_id: row.instance_id,
+        })
+    }
+
+    async fn resolve_value(
+        &self,
+        what: &str,
+        value: Option<String>,
+    ) -> Result<Option<String>, TaskHubError> {
+        let Some(text) = value else {
+            return Ok(None);
+        };
+        let blob = self
+            .large()
+            .blob_of_url(&text)
+            .filter(|_| self.settings().fetch_large_messages_automatically);
+        let Some(blob) = blob else {
+            return Ok(Some(text));
+        };
+        let content = self.get_large(what, &blob).await?;
+        if !large::is_start_message_blob(&blob) {
+            return Ok(Some(content));
+        }
+        match message::decode(&content) {
+            Ok(Decoded::Message(data)) => Ok(data
+                .message
+                .event
+                .as_started()
+                .and_then(|started| started.input.clone())),
+            Ok(Decoded::InBlob { .. }) => Ok(None),
+            Err(source) => Err(TaskHubError::unreadable(
+                format!("blob {blob} of {what}"),
+                source,
+            )),
+        }
+    }
+
+    /// Marks an instance that never started as terminated (chapter 03 §5.5); false if it has no
+    /// row. One table transaction.
+    pub(crate) async fn terminate_unstarted(
+        &self,
+        instance_id: &str,
+        stamped: Timestamp,
+        reason: Option<String>,
+    ) -> Result<bool, TaskHubError> {
+        let now = self.env().now();
+        let mut row = instance_row::termination_row(instance_id, stamped, reason, now);
+        let env = self.env();
+        #[allow(clippy::cast_possible_truncation, reason = "half of a random number")]
+        let moved = large::move_large_values(&mut row, || env.random_u64() as u32);
+        for value in moved {
+            self.put_large(&value.blob_name, value.content.into())
+                .await?;
+            row.set(value.column, self.large().url(&value.blob_name));
+            row.columns.remove(&format!("{}BlobName", value.column));
+        }
+        let write = Write::Merge(row, Condition::Exists);
+        let table = &self.tables().instances;
+        match self.account().tables.write(table, write).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! A worker: reads the queues it owns, runs what it finds, and stops cleanly.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use durabletask_core::{ActivityExecutor, OrchestrationExecutor};
+use durabletask_storage::Scope;
+use tokio::sync::Semaphore;
+
+use crate::TaskHub;
+use crate::dispatch::names::UnknownNames;
+use crate::dispatch::{Pending, WorkerContext};
+use crate::error::TaskHubError;
+use crate::partition::{PartitionHost, PartitionId, PartitionManager};
+use crate::queue::control::ControlQueue;
+use crate::queue::held::HeldMessages;
+use crate::session::store::SessionStore;
+
+/// Longest time a clean stop waits for work under way, in seconds (design.md §6).
+const STOP_SECONDS: u64 = 10;
+
+/// Runs the orchestrations and activities of one task hub in this process.
+///
+/// Several workers, .NET ones among them, may share a hub. Dropping a worker without
+/// [`HubWorker::stop`] is a crash: what it held comes back after the visibility timeouts.
+pub struct HubWorker {
+    context: Arc<WorkerContext>,
+    manager: Arc<dyn PartitionManager>,
+}
+
+/// User code that a worker runs.
+#[derive(Clone)]
+pub struct Executors {
+    /// Runs orchestrators.
+    pub orchestrators: Arc<dyn OrchestrationExecutor>,
+    /// Runs activities.
+    pub activities: Arc<dyn ActivityExecutor>,
+}
+
+impl fmt::Debug for Executors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Executors")
+            .field("orchestrators", &self.orchestrators.names())
+            .field("activities", &self.activities.names())
+            .finish()
+    }
+}
+
+impl HubWorker {
+    /// Starts reading: partitions as the manager acquires them, activities at once. All tasks
+    /// belong to a scope of their own under the hub's [`Env`](durabletask_storage::Env). The hub
+    /// must exist in storage.
+    pub fn start(hub: TaskHub, executors: Executors, manager: Arc<dyn PartitionManager>) -> Self {
+        let settings = hub.settings();
+        let slots = |count: u32| usize::try_from(count).unwrap_or(usize::MAX).max(1);
+        let keeps_sessions = settings.sticky_sessions && !settings.plain;
+        let budget = usize::try_from(settings.session_cache_max_bytes).unwrap_or(usize::MAX);
+        let context = Arc::new(WorkerContext {
+            scope: hub.env().scope(),
+            orchestrators: executors.orchestrators,
+            activities: executors.activities,
+            held: HeldMessages::new(),
+            sessions: SessionStore::new(if keeps_sessions { budget } else { 0 }),
+            ownership: manager.ownership(),
+            orchestration_slots: Semaphore::new(slots(settings.max_concurrent_orchestrators)),
+            activity_slots: Arc::new(Semaphore::new(slots(settings.max_concurrent_activities))),
+            unknown: UnknownNames::default(),
+            settling: Pending::default(),
+            running: Pending::default(),
+            is_stopping: AtomicBool::new(false),
+            hub,
+        });
+        let scope = &context.scope;
+        let queues = context.hub.account().queues.clone();
+        let env = context.hub.env().clone();
+        drop(scope.spawn(context.held.clone().renew_forever(env, queues)));
+        drop(scope.spawn(context.clone().read_work_items()));
+        let host = Arc::new(Partitions {
+            context: context.clone(),
+            queues: Mutex::default(),
+        });
+        manager.start(scope, host);
+        Self { context, manager }
+    }
+
+    /// Stops cleanly: takes nothing new, lets running work end (10 s at most), hands the rest
+    /// back, releases the partitions. True if all work ended in time.
+    pub async fn stop(&self) -> Result<bool, TaskHubError> {
+        let context = &self.context;
+        context.is_stopping.store(true, Ordering::Release);
+        context.hub.wake(&context.hub.tables().work_items);
+        let env = context.hub.env();
+        let limit = Duration::from_secs(STOP_SECONDS);
+        let work = async {
+            let released = self.manager.stop();
+            let ran = context.running.finished();
+            let (released, ()) = futures::future::join(released, ran).await;
+            if let Err(error) = released {
+                tracing::warn!(%error, "partitions were not released");
+            }
+            context.settling.finished().await;
+        };
+        let in_time = env.timeout(limit, work).await.is_ok();
+        if !in_time {
+            tracing::warn!(
+                activities = context.running.count(),
+                sessions = context.sessions.counts().0,
+                "stopped with work under way; it comes back after its visibility timeout"
+            );
+        }
+        context.scope.abort();
+        Ok(in_time)
+    }
+
+    /// Stops at once, like a crash: whatever was under way comes back after its visibility
+    /// timeout.
+    pub fn abort(&self) {
+        self.context.scope.abort();
+    }
+
+    /// The hub it works for.
+    pub fn hub(&self) -> &TaskHub {
+        &self.context.hub
+    }
+
+    /// The scope of all its tasks.
+    pub fn scope(&self) -> &Scope {
+        &self.context.scope
+    }
+
+    /// The partitions it owns, in order.
+    pub fn partitions(&self) -> Vec<PartitionId> {
+        self.context.ownership.owned()
+    }
+}
+
+impl fmt::Debug for HubWorker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubWorker")
+            .field("hub", &self.context.hub)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The control queues that this worker reads.
+struct Partitions {
+    context: Arc<WorkerContext>,
+    queues: Mutex<Vec<Arc<ControlQueue>>>,
+}
+
+impl Partitions {
+    /// Takes a partition's queue off the list and stops its reader.
+    fn release(&self, partition: PartitionId) {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.retain(|queue| {
+            if queue.partition == partition {
+                queue.release();
+            }
+            queue.partition != partition
+        });
+    }
+
+    /// Forgets the partition's sessions and hands back what nobody worked on.
+    fn forget(&self, partition: PartitionId) {
+        for inbound in self.context.sessions.forget_partition(partition) {
+            self.context.hand_back(inbound);
+        }
+    }
+}
+
+#[async_trait]
+impl PartitionHost for Partitions {
+    fn acquired(&self, partition: PartitionId) {
+        self.release(partition);
+        self.forget(partition);
+        let name: Arc<str> = self
+            .context
+            .hub
+            .names()
+            .control_queue(partition.index())
+            .into();
+        let signal = self.context.hub.signal(&name);
+        let queue = Arc::new(ControlQueue::new(partition, name, signal));
+        self.queues
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(queue.clone());
+        tracing::info!(%partition, "acquired a partition");
+        let context = self.context.clone();
+        drop(
+            context
+                .scope
+                .spawn(context.clone().read_control_queue(queue)),
+        );
+    }
+
+    async fn drain(&self, partition: PartitionId) {
+        self.release(partition);
+        self.forget(partition);
+        self.context.sessions.drained(partition).await;
+        // What was routed while the last sessions ended.
+        self.forget(partition);
+        self.context.settling.finished().await;
+        tracing::info!(%partition, "drained a partition");
+    }
+
+    fn lost(&self, partition: PartitionId) {
+        self.release(partition);
+        self.forget(partition);
+        tracing::info!(%partition, "a partition is no longer ours");
+    }
+}

@@ -1,0 +1,123 @@
+//! What the attributes accept, and what they say about the rest.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned;
+use syn::{Error, FnArg, ItemFn, LitStr, PatType, Result, ReturnType, Signature, Token, Type};
+
+use crate::expand::Kind;
+
+/// A function that can be made a task.
+pub(crate) struct Function {
+    pub(crate) name: LitStr,
+    pub(crate) item: ItemFn,
+    pub(crate) context: PatType,
+    pub(crate) input: PatType,
+    pub(crate) output: Type,
+}
+
+impl Function {
+    pub(crate) fn parse(kind: Kind, options: TokenStream, item: TokenStream) -> Result<Self> {
+        let Options { name } = syn::parse2(options)?;
+        let item: ItemFn = syn::parse2(item).map_err(|error| {
+            let message = format!("#[{kind}] goes on an async function: {error}");
+            Error::new(error.span(), message)
+        })?;
+        let sig = &item.sig;
+        refuse(sig.constness, kind, "cannot be const")?;
+        refuse(sig.unsafety, kind, "cannot be unsafe")?;
+        refuse(sig.abi.as_ref(), kind, "cannot be extern")?;
+        refuse(sig.variadic.as_ref(), kind, "cannot be variadic")?;
+        let generics = &sig.generics;
+        if !generics.params.is_empty() {
+            let why = "cannot be generic: its wire name stands for one input and one output type";
+            refuse(Some(&generics.params), kind, why)?;
+        }
+        refuse(
+            generics.where_clause.as_ref(),
+            kind,
+            "cannot have a where clause",
+        )?;
+        if sig.asyncness.is_none() {
+            let message = format!("an {kind} is an async function: write `async fn`");
+            return Err(Error::new_spanned(sig.fn_token, message));
+        }
+        let (context, input) = arguments(kind, sig)?;
+        let output = match &sig.output {
+            ReturnType::Type(_, output) => (**output).clone(),
+            ReturnType::Default => {
+                let message = format!("an {kind} returns a `Result`; `Result<()>` if it has none");
+                return Err(Error::new_spanned(&sig.ident, message));
+            }
+        };
+        let name = name.unwrap_or_else(|| {
+            let name = sig.ident.to_string();
+            LitStr::new(name.trim_start_matches("r#"), sig.ident.span())
+        });
+        Ok(Self {
+            name,
+            context,
+            input,
+            output,
+            item,
+        })
+    }
+}
+
+fn arguments(kind: Kind, sig: &Signature) -> Result<(PatType, PatType)> {
+    let typed: Vec<&PatType> = sig
+        .inputs
+        .iter()
+        .map(|argument| match argument {
+            FnArg::Typed(typed) => Ok(typed),
+            FnArg::Receiver(receiver) => {
+                let message = format!("an {kind} is a free function, without `self`");
+                Err(Error::new_spanned(receiver, message))
+            }
+        })
+        .collect::<Result<_>>()?;
+    match typed[..] {
+        [context, input] => Ok((context.clone(), input.clone())),
+        [_, _, extra, ..] => Err(Error::new(
+            extra.span(),
+            format!("an {kind} takes one input besides its context: use a struct or a tuple"),
+        )),
+        _ => Err(Error::new(
+            sig.paren_token.span.join(),
+            format!(
+                "an {kind} takes its context and one input: `(ctx: {kind:#}, input: T)`, or `_: ()` without input"
+            ),
+        )),
+    }
+}
+
+fn refuse<T: ToTokens>(found: Option<T>, kind: Kind, why: &str) -> Result<()> {
+    found.map_or(Ok(()), |tokens| {
+        Err(Error::new_spanned(tokens, format!("an {kind} {why}")))
+    })
+}
+
+/// `name = "…"`.
+struct Options {
+    name: Option<LitStr>,
+}
+
+impl Parse for Options {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        if input.is_empty() {
+            return Ok(Self { name: None });
+        }
+        let key: syn::Ident = input.parse()?;
+        if key != "name" {
+            return Err(Error::new_spanned(key, "the only option is `name = \"…\"`"));
+        }
+        input.parse::<Token![=]>()?;
+        let name: LitStr = input.parse()?;
+        if name.value().trim().is_empty() {
+            return Err(Error::new_spanned(name, "a wire name is not blank"));
+        }
+        input.parse::<Option<Token![,]>>()?;
+        Ok(Self { name: Some(name) })
+    }
+}

@@ -1,0 +1,440 @@
+//! What an orchestrator sees of the world.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::futures::StreamExt as _;
+use ::futures::future::{self, Either};
+use ::futures::stream::FuturesUnordered;
+use durabletask_core::replay::{CallSite, ContinueOptions, ReceivedEvent, SubOrchestrationCall};
+use durabletask_core::{ExecutionStarted, OrchestrationInstance, ParentInstance, Tags, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::futures::{Call, EventWait, Timer};
+use crate::shared::{Shared, State};
+use crate::{
+    Activity, Argument, CallOptions, ChildOptions, Failure, Orchestrator, Result, payload,
+};
+
+/// An orchestrator's only window on the world.
+///
+/// # Rules of orchestrator code
+///
+/// The code is run again from its beginning whenever the orchestration has to be brought back,
+/// with the answers that history holds, and must then make the same calls in the same order:
+///
+/// | instead of | use |
+/// | --- | --- |
+/// | the system's time | [`now`](Self::now) |
+/// | random numbers, random UUIDs | [`random`](Self::random), [`new_guid`](Self::new_guid) |
+/// | sleeping | [`timer`](Self::timer) |
+/// | input and output, environment variables, global state | an activity |
+/// | threads, spawned tasks | [`join_all`](Self::join_all), [`race`](Self::race) |
+/// | `tokio::select!`, `futures::select!`, which pick at random | [`select`](Self::select) |
+/// | maps that are iterated in random order (`HashMap`) | `BTreeMap` |
+///
+/// Awaiting something that is not durable aborts the episode, and nothing is committed: the log
+/// names the orchestrator and its last durable call. The rest of the list cannot be detected
+/// until a replay finds other calls than history holds, which fails the orchestration.
+///
+/// Plain `tracing` is welcome: events and spans are dropped while replaying.
+///
+/// # Calls and futures
+///
+/// A call is made when its method is called, not when the future that it returns is awaited:
+/// several calls run at the same time if they are awaited later. Dropping a [`Timer`] or an
+/// [`EventWait`] cancels it; dropping a [`Call`] does not: the task runs, and an orchestration
+/// completes only when all of its activities and children have answered.
+#[derive(Clone)]
+pub struct OrchestrationContext(Arc<Shared>);
+
+/// Calls of activities and other orchestrations.
+impl OrchestrationContext {
+    /// Calls an activity.
+    #[track_caller]
+    pub fn call<A: Activity>(
+        &self,
+        activity: A,
+        input: impl Argument<A::Input>,
+    ) -> Call<A::Output> {
+        self.call_with(activity, input, CallOptions::new())
+    }
+
+    /// Calls an activity with a version or tags.
+    #[track_caller]
+    pub fn call_with<A: Activity>(
+        &self,
+        activity: A,
+        input: impl Argument<A::Input>,
+        options: CallOptions,
+    ) -> Call<A::Output> {
+        // The value names the type, and says nothing more: the activity runs elsewhere.
+        drop(activity);
+        self.call_by_name_with(A::NAME, input, options)
+    }
+
+    /// Calls an activity by its name, such as one that is written in another language.
+    #[track_caller]
+    pub fn call_by_name<T: DeserializeOwned + 'static>(
+        &self,
+        name: &str,
+        input: impl Serialize,
+    ) -> Call<T> {
+        self.call_by_name_with(name, input, CallOptions::new())
+    }
+
+    /// Calls an activity by its name, with a version or tags.
+    #[track_caller]
+    pub fn call_by_name_with<T: DeserializeOwned + 'static>(
+        &self,
+        name: &str,
+        input: impl Serialize,
+        options: CallOptions,
+    ) -> Call<T> {
+        let at = Location::caller();
+        match payload::write_argument(&input, || format!("the input of '{name}'")) {
+            Ok(input) => {
+                let CallOptions { version, tags } = options;
+                let key = self.0.call(|state| {
+                    let version = version.as_deref();
+                    let task = state
+                        .replay
+                        .schedule_task(name, version, Some(input), tags, at);
+                    state.start_task(task)
+                });
+                Call::new(&self.0, key, name)
+            }
+            Err(failure) => Call::failed(failure),
+        }
+    }
+
+    /// Runs a child orchestration.
+    #[track_caller]
+    pub fn call_child<O: Orchestrator>(
+        &self,
+        orchestrator: O,
+        input: impl Argument<O::Input>,
+    ) -> Call<O::Output> {
+        self.call_child_with(orchestrator, input, ChildOptions::new())
+    }
+
+    /// Runs a child orchestration with an instance id, a version or tags.
+    #[track_caller]
+    pub fn call_child_with<O: Orchestrator>(
+        &self,
+        orchestrator: O,
+        input: impl Argument<O::Input>,
+        options: ChildOptions,
+    ) -> Call<O::Output> {
+        drop(orchestrator);
+        self.call_child_by_name(O::NAME, input, options)
+    }
+
+    /// Runs a child orchestration by its name.
+    #[track_caller]
+    pub fn call_child_by_name<T: DeserializeOwned + 'static>(
+        &self,
+        name: &str,
+        input: impl Serialize,
+        options: ChildOptions,
+    ) -> Call<T> {
+        let at = Location::caller();
+        match payload::write(&input, || format!("the input of '{name}'")) {
+            Ok(input) => {
+                let call = options.into_call(name, input, false);
+                let key = self.0.call(|state| {
+                    let task = state.replay.create_sub_orchestration(call, at);
+                    state.start_task(task)
+                });
+                Call::new(&self.0, key, name)
+            }
+            Err(failure) => Call::failed(failure),
+        }
+    }
+
+    /// Starts another orchestration and never hears from it again; it does not keep this one
+    /// from completing.
+    #[track_caller]
+    pub fn start_child<O: Orchestrator>(
+        &self,
+        orchestrator: O,
+        input: impl Argument<O::Input>,
+        options: ChildOptions,
+    ) -> Result<()> {
+        let at = Location::caller();
+        drop(orchestrator);
+        let input = payload::write(&input, || format!("the input of '{}'", O::NAME))?;
+        let call = options.into_call(O::NAME, input, true);
+        self.0
+            .call(|state| state.replay.create_sub_orchestration(call, at));
+        Ok(())
+    }
+}
+
+/// Time and events.
+impl OrchestrationContext {
+    /// A timer that fires this long from [`now`](Self::now), never early. A delay of more than
+    /// three days becomes several timers in history.
+    #[track_caller]
+    pub fn timer(&self, delay: Duration) -> Timer {
+        self.start_timer(|now| now.saturating_add(delay), Location::caller())
+    }
+
+    /// A timer that fires at that time, at once if it has passed.
+    #[track_caller]
+    pub fn timer_at(&self, fire_at: Timestamp) -> Timer {
+        self.start_timer(|_| fire_at, Location::caller())
+    }
+
+    fn start_timer(&self, fire_at: impl FnOnce(Timestamp) -> Timestamp, at: CallSite) -> Timer {
+        let key = self.0.call(|state| {
+            let fire_at = fire_at(state.replay.now());
+            state.start_timer(fire_at, at)
+        });
+        Timer::new(&self.0, key)
+    }
+
+    /// The next external event of that name, ignoring case; the oldest that arrived before and
+    /// was not taken, if there is one. Of several waits for one name the newest is served first.
+    #[track_caller]
+    pub fn wait_event<T: DeserializeOwned + 'static>(&self, name: &str) -> EventWait<T> {
+        let at = Location::caller();
+        let key = self.0.call(|state| state.start_wait(name, at));
+        EventWait::new(&self.0, key, name)
+    }
+
+    /// The next external event of that name, or `None` if none comes in time.
+    #[track_caller]
+    pub fn wait_event_timeout<T: DeserializeOwned + 'static>(
+        &self,
+        name: &str,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Option<T>>> + Send + use<T> {
+        // .NET creates the timer first too, and waiting takes no id.
+        let timer = self.timer(limit);
+        let event = self.wait_event::<T>(name);
+        async move {
+            match future::select(event, timer).await {
+                Either::Left((payload, _)) => payload.map(Some),
+                Either::Right(((), _)) => Ok(None),
+            }
+        }
+    }
+
+    /// All events that arrived and were not taken, under any name, oldest first. Their payloads
+    /// are JSON texts.
+    pub fn take_events(&self) -> Vec<ReceivedEvent> {
+        self.0
+            .call(|state| state.replay.take_events())
+            .unwrap_or_default()
+    }
+
+    /// Sends an external event to another instance. Nothing tells whether it exists.
+    #[track_caller]
+    pub fn send_event(
+        &self,
+        instance_id: impl Into<String>,
+        name: &str,
+        payload: impl Serialize,
+    ) -> Result<()> {
+        let at = Location::caller();
+        let payload = payload::write(&payload, || format!("event '{name}'"))?;
+        let target = OrchestrationInstance::current(instance_id);
+        self.0
+            .call(|state| state.replay.send_event(target, name, Some(payload), at));
+        Ok(())
+    }
+}
+
+/// The orchestration itself.
+impl OrchestrationContext {
+    /// Ends this execution and starts a fresh one of the same instance, with an empty history
+    /// and this input. Events that were not taken travel along.
+    ///
+    /// It happens when the function returns and all tasks have answered, so return what this
+    /// returns: `return ctx.continue_as_new(next);`
+    pub fn continue_as_new<T>(&self, input: impl Serialize) -> Result<T> {
+        let input = payload::write(&input, || "the input to continue with".to_owned())?;
+        self.0.call(|state| {
+            state
+                .replay
+                .continue_as_new(Some(input), ContinueOptions::default());
+        });
+        Err(Failure::continue_as_new())
+    }
+
+    /// Sets what clients see as the custom status once this episode is committed.
+    pub fn set_custom_status(&self, status: impl Serialize) -> Result<()> {
+        let status = payload::write(&status, || "the custom status".to_owned())?;
+        self.0
+            .call(|state| state.replay.set_custom_status(Some(status)));
+        Ok(())
+    }
+
+    /// The time at which this episode began, the same in every replay.
+    pub fn now(&self) -> Timestamp {
+        self.0.lock().replay.now()
+    }
+
+    /// A GUID that is the same in every replay.
+    pub fn new_guid(&self) -> Uuid {
+        self.0
+            .call(|state| state.replay.new_guid())
+            .unwrap_or_default()
+    }
+
+    /// A number, evenly distributed, that is the same in every replay.
+    pub fn random(&self) -> u64 {
+        self.0
+            .call(|state: &mut State| state.replay.random())
+            .unwrap_or_default()
+    }
+
+    /// Whether the code is being run again over history.
+    pub fn is_replaying(&self) -> bool {
+        self.0.lock().replay.is_replaying()
+    }
+
+    /// The instance id.
+    pub fn instance_id(&self) -> &str {
+        &self.0.instance.instance_id
+    }
+
+    /// The id of this execution; continue-as-new makes a new one.
+    pub fn execution_id(&self) -> &str {
+        let id = &self.0.instance.execution_id;
+        id.as_deref().unwrap_or_default()
+    }
+
+    /// The orchestrator's name, as it was started.
+    pub fn name(&self) -> &str {
+        let name = self.started().and_then(|started| started.name.as_deref());
+        name.unwrap_or_default()
+    }
+
+    /// The version with which it was started, if any.
+    pub fn version(&self) -> Option<&str> {
+        let version = self.started()?.version.as_deref();
+        version.filter(|version| !version.is_empty())
+    }
+
+    /// Who called it as a child.
+    pub fn parent(&self) -> Option<&ParentInstance> {
+        self.started()?.parent.as_ref()
+    }
+
+    /// The tags with which it was started; children inherit them.
+    pub fn tags(&self) -> Option<&Tags> {
+        self.started()?.tags.as_ref()
+    }
+
+    fn started(&self) -> Option<&ExecutionStarted> {
+        self.0.started.get()
+    }
+
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self(Arc::clone(shared))
+    }
+}
+
+/// Several futures at once. Only those whose task was answered are polled, so that waiting for n
+/// of them costs n polls. The ordinary ones of the `futures` crate that do not pick at random
+/// work as well.
+#[allow(clippy::unused_self, reason = "found where users look for it")]
+impl OrchestrationContext {
+    /// The outputs of all futures, in their order.
+    pub fn join_all<I>(
+        &self,
+        futures: I,
+    ) -> impl Future<Output = Vec<<I::Item as Future>::Output>> + use<I>
+    where
+        I: IntoIterator<Item: Future>,
+    {
+        future::join_all(futures)
+    }
+
+    /// The results of all futures, in their order, or the first failure in that order. Waits for
+    /// all of them either way, as .NET does.
+    pub fn try_join_all<T, I>(&self, futures: I) -> impl Future<Output = Result<Vec<T>>> + use<T, I>
+    where
+        I: IntoIterator<Item: Future<Output = Result<T>>>,
+    {
+        let all = future::join_all(futures);
+        async move { all.await.into_iter().collect() }
+    }
+
+    /// The outputs of two futures of different types.
+    pub fn join<A: Future, B: Future>(
+        &self,
+        a: A,
+        b: B,
+    ) -> impl Future<Output = (A::Output, B::Output)> + use<A, B> {
+        future::join(a, b)
+    }
+
+    /// The outputs of three futures of different types.
+    pub fn join3<A: Future, B: Future, C: Future>(
+        &self,
+        a: A,
+        b: B,
+        c: C,
+    ) -> impl Future<Output = (A::Output, B::Output, C::Output)> + use<A, B, C> {
+        future::join3(a, b, c)
+    }
+
+    /// The output of whichever future is ready first, `a` if both are; the other is dropped.
+    pub fn select<A: Future, B: Future>(
+        &self,
+        a: A,
+        b: B,
+    ) -> impl Future<Output = Either<A::Output, B::Output>> + use<A, B> {
+        async move {
+            let (a, b) = (std::pin::pin!(a), std::pin::pin!(b));
+            match future::select(a, b).await {
+                Either::Left((output, _)) => Either::Left(output),
+                Either::Right((output, _)) => Either::Right(output),
+            }
+        }
+    }
+
+    /// The output and index of the first of many futures that is ready; the others are dropped.
+    /// `None` if there are none.
+    pub fn race<I>(
+        &self,
+        futures: I,
+    ) -> impl Future<Output = Option<(usize, <I::Item as Future>::Output)>> + use<I>
+    where
+        I: IntoIterator<Item: Future>,
+    {
+        let mut racers: FuturesUnordered<_> = futures
+            .into_iter()
+            .enumerate()
+            .map(|(index, racer)| async move { (index, racer.await) })
+            .collect();
+        async move { racers.next().await }
+    }
+}
+
+impl fmt::Debug for OrchestrationContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OrchestrationContext({})", self.instance_id())
+    }
+}
+
+impl ChildOptions {
+    fn into_call(self, name: &str, input: String, fire_and_forget: bool) -> SubOrchestrationCall {
+        SubOrchestrationCall {
+            name: name.to_owned(),
+            version: self.version,
+            instance_id: self.instance_id,
+            input: Some(input),
+            tags: self.tags,
+            fire_and_forget,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Orchestrators and activities as types.
+
+use std::future::Future;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{ActivityContext, Failure, OrchestrationContext};
+
+/// A workflow in code: calls activities and other orchestrations, waits for timers and events,
+/// and is replayed from history whenever it has to be brought back.
+///
+/// Made by [`#[orchestrator]`](macro@crate::orchestrator). The code must be deterministic: see
+/// [`OrchestrationContext`].
+pub trait Orchestrator: Send + Sync + 'static {
+    /// The name under which it is registered and called, in every language.
+    const NAME: &'static str;
+    /// What it is started with.
+    type Input: Serialize + DeserializeOwned + Send + 'static;
+    /// What it returns.
+    type Output: Serialize + DeserializeOwned + Send + 'static;
+
+    /// Runs it.
+    fn run(
+        context: OrchestrationContext,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<Self::Output, Failure>> + Send + 'static;
+}
+
+/// A unit of work that an orchestrator calls: runs on any worker, at least once, and may do
+/// anything.
+///
+/// Made by [`#[activity]`](macro@crate::activity) of a function. An activity that needs a
+/// database pool or an HTTP client is a struct that holds it and implements this trait by hand:
+///
+/// ```
+/// use durabletask_worker::prelude::*;
+///
+/// struct Charge { endpoint: String }
+///
+/// impl Activity for Charge {
+///     const NAME: &'static str = "Charge";
+///     type Input = u32;
+///     type Output = String;
+///
+///     async fn run(&self, _: ActivityContext, cents: u32) -> Result<String> {
+///         Ok(format!("{} charged {cents}", self.endpoint))
+///     }
+/// }
+///
+/// let charge = Charge { endpoint: "https://pay".to_owned() };
+/// let worker = Worker::builder().activity(charge).build();
+/// ```
+pub trait Activity: Send + Sync + 'static {
+    /// The name under which it is registered and called, in every language.
+    const NAME: &'static str;
+    /// What it is called with.
+    type Input: Serialize + DeserializeOwned + Send + 'static;
+    /// What it returns.
+    type Output: Serialize + DeserializeOwned + Send + 'static;
+
+    /// Runs it.
+    fn run(
+        &self,
+        context: ActivityContext,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
+}
+
+/// What may be passed where a task expects a `T`: a `T`, a reference to one, or something that
+/// has the same JSON.
+#[diagnostic::on_unimplemented(
+    message = "this task takes `{T}`, not `{Self}`",
+    label = "expected `{T}` or `&{T}`"
+)]
+pub trait Argument<T: ?Sized>: Serialize {}
+
+impl<T: Serialize> Argument<T> for T {}
+impl<T: Serialize> Argument<T> for &T {}
+impl Argument<String> for &str {}
+impl<T: Serialize> Argument<Vec<T>> for &[T] {}
+
+/// What the function below an attribute may return.
+#[diagnostic::on_unimplemented(
+    message = "orchestrators and activities return a `Result`, not `{Self}`",
+    label = "write `Result<{Self}>`"
+)]
+pub trait IntoOutcome {
+    /// The type of success.
+    type Output;
+
+    /// The result with a [`Failure`].
+    fn into_outcome(self) -> Result<Self::Output, Failure>;
+}
+
+impl<T, E: Into<Failure>> IntoOutcome for Result<T, E> {
+    type Output = T;
+
+    fn into_outcome(self) -> Result<T, Failure> {
+        self.map_err(Into::into)
+    }
+}

@@ -1,0 +1,94 @@
+//! The worker: what `main` builds and runs.
+
+use std::sync::Arc;
+
+use durabletask_storage::Env;
+
+use crate::registry::{DuplicateName, Registry};
+use crate::{Activity, Orchestrator};
+
+/// A worker cannot be built or run.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// Two tasks have the same name.
+    #[error(transparent)]
+    DuplicateName(#[from] DuplicateName),
+    /// The operating system refuses something.
+    #[error("the worker cannot start: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Runs orchestrators and activities of one task hub.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    registry: Arc<Registry>,
+    env: Env,
+}
+
+/// Collects what a [`Worker`] is made of.
+#[derive(Debug)]
+#[must_use]
+pub struct WorkerBuilder {
+    registry: Registry,
+    env: Env,
+    refused: Option<DuplicateName>,
+}
+
+impl Worker {
+    /// A worker without tasks.
+    pub fn builder() -> WorkerBuilder {
+        WorkerBuilder {
+            registry: Registry::new(),
+            env: Env::system(),
+            refused: None,
+        }
+    }
+
+    /// The tasks, as the provider runs them.
+    pub fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry)
+    }
+
+    /// Where time, randomness and background tasks come from.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+}
+
+impl WorkerBuilder {
+    /// Adds an orchestrator: what `#[orchestrator]` made of a function.
+    pub fn orchestrator<O: Orchestrator>(mut self, orchestrator: O) -> Self {
+        drop(orchestrator);
+        let added = self.registry.add_orchestrator::<O>();
+        self.refused = self.refused.or(added.err());
+        self
+    }
+
+    /// Adds an activity: what `#[activity]` made of a function, or a value that implements
+    /// [`Activity`].
+    pub fn activity<A: Activity>(mut self, activity: A) -> Self {
+        let added = self.registry.add_activity(activity);
+        self.refused = self.refused.or(added.err());
+        self
+    }
+
+    /// Takes time, randomness and background tasks from there.
+    pub fn env(mut self, env: Env) -> Self {
+        self.env = env;
+        self
+    }
+
+    /// The worker, not yet running.
+    pub fn build(mut self) -> Result<Worker, WorkerError> {
+        if let Some(duplicate) = self.refused {
+            return Err(duplicate.into());
+        }
+        if self.env.has_threads() {
+            self.registry.use_threads()?;
+        }
+        Ok(Worker {
+            registry: Arc::new(self.registry),
+            env: self.env,
+        })
+    }
+}
