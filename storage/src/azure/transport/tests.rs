@@ -1,5 +1,6 @@
 //! Against a server that answers as told: retries, unknown outcomes, limits, credentials.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -51,7 +52,7 @@ fn shown(error: &StorageError) -> String {
     let mut text = format!("{error} {error:?}");
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
     while let Some(inner) = cause {
-        text.push_str(&format!(" {inner} {inner:?}"));
+        let _ = write!(text, " {inner} {inner:?}");
         cause = inner.source();
     }
     text
@@ -375,22 +376,21 @@ async fn leases_pass_by_the_queue_of_other_requests() {
     let account = AzureAccount::connect(&server.connection(), limits, clock.env()).unwrap();
     let query = crate::Query::default();
     let mut stuck = account.tables.query("T", &query);
-    let lease = async {
+    let mut waiting = account.tables.query("T", &query);
+    let meanwhile = async {
         server.has_received(1).await;
-        let lease = "11111111-1111-1111-1111-111111111111";
-        let mut waiting = account.tables.query("T", &query);
         assert!((&mut waiting).now_or_never().is_none());
+        let lease = "11111111-1111-1111-1111-111111111111";
         account.blobs.renew_lease("c", "b", lease).await.unwrap();
         assert!(
             (&mut waiting).now_or_never().is_none(),
             "there is one place"
         );
-        waiting
     };
-    let waiting = match futures::future::select(&mut stuck, Box::pin(lease)).await {
+    match futures::future::select(&mut stuck, Box::pin(meanwhile)).await {
         futures::future::Either::Left(_) => panic!("the first request is never answered"),
-        futures::future::Either::Right((waiting, _)) => waiting,
-    };
+        futures::future::Either::Right(((), _)) => {}
+    }
     assert_eq!(
         server.received().len(),
         2,
