@@ -3,6 +3,8 @@
 //! Nothing in this project reaches for the system's clock, random numbers or task spawner except
 //! [`Env::system`]; clippy's `disallowed-methods` enforces it.
 
+mod virtual_time;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
@@ -11,6 +13,8 @@ use std::time::Duration;
 
 use durabletask_core::Timestamp;
 use futures::future::{AbortHandle, Abortable, BoxFuture, Either, select};
+
+pub use virtual_time::{Panics, Stalled, VirtualEnv};
 
 /// What an [`Env`] is made of.
 pub trait Environment: Send + Sync + 'static {

@@ -4,15 +4,18 @@
 
 pub mod azure;
 mod blob;
+pub mod conformance;
+pub mod embedded;
 pub mod env;
 mod error;
 mod queue;
 mod table;
+pub mod wrappers;
 
 use std::sync::Arc;
 
 pub use blob::{Blob, BlobInfo, BlobPage, Blobs, PutCondition};
-pub use env::{Env, Scope};
+pub use env::{Env, Scope, VirtualEnv};
 pub use error::{ErrorKind, Result, StorageError};
 pub use queue::{
     MAX_MESSAGE_BYTES, MAX_MESSAGES_PER_GET, MAX_VISIBILITY_SECONDS, MessageHandle, PeekedMessage,

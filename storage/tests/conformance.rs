@@ -1,0 +1,92 @@
+//! The conformance suite on the embedded store: in memory and in a file, in virtual time; and in a
+//! file with threads, in real time.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use durabletask_storage::conformance::{Check, checks};
+use durabletask_storage::embedded::EmbeddedStore;
+use durabletask_storage::{Account, Env, VirtualEnv};
+
+/// A folder that is removed at the end of its test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let name = format!("durabletask-{}", Env::system().new_uuid());
+        Self(std::env::temp_dir().join(name))
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("hub.db")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs the checks on an account each and reports all that fail.
+fn run_all<F>(kept: impl Fn(&Check) -> bool, mut run: impl FnMut(Check, String) -> F)
+where
+    F: Future<Output = Result<(), String>>,
+{
+    let block_on = |future| {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap()
+            .block_on(future)
+    };
+    let mut failures = Vec::new();
+    for (index, check) in checks().into_iter().filter(kept).enumerate() {
+        let name = check.name();
+        if let Err(why) = block_on(run(check, format!("check{index}"))) {
+            failures.push(format!("{name}: {why}"));
+        }
+    }
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+fn in_virtual_time(account_of: impl Fn(Env) -> Account) {
+    run_all(
+        |_| true,
+        |check, prefix| {
+            let time = VirtualEnv::new(1);
+            let account = account_of(time.env());
+            let outcome = time.block_on(check.run(account, time.env(), &prefix));
+            std::future::ready(outcome.unwrap_or_else(|stalled| Err(stalled.to_string())))
+        },
+    );
+}
+
+#[test]
+fn memory_conforms() {
+    in_virtual_time(|env| EmbeddedStore::in_memory(env).unwrap().account());
+}
+
+#[test]
+fn file_conforms() {
+    let folder = Folder::new();
+    in_virtual_time(|env| EmbeddedStore::open(folder.file(), env).unwrap().account());
+}
+
+#[test]
+fn file_with_threads_conforms() {
+    let folder = Folder::new();
+    let env = Env::system();
+    let account = EmbeddedStore::open(folder.file(), env.clone())
+        .unwrap()
+        .account();
+    run_all(
+        |check| !check.is_slow(),
+        |check, prefix| {
+            let (account, env) = (account.clone(), env.clone());
+            async move { check.run(account, env, &prefix).await }
+        },
+    );
+}
