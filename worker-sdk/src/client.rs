@@ -1,4 +1,4 @@
-//! The client: starts orchestrations and talks to them.
+//! The client: starts orchestrations and talks to them, from any process.
 
 use std::time::Duration;
 
@@ -7,45 +7,51 @@ use durabletask_core::OrchestrationStatus;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Argument, Failure, Orchestrator, payload};
+use crate::failure::Failure;
+use crate::payload;
+use crate::task::{Argument, Orchestrator};
 
-/// An operation of a client failed.
+/// A client operation failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The task hub failed or refused.
+    /// The task hub refused it or could not be reached.
     #[error(transparent)]
     Hub(#[from] TaskHubError),
-    /// A payload cannot be written or read.
+    /// A value could not be written as JSON, or a result is not of the expected type.
     #[error("{0}")]
-    Payload(Failure),
-    /// The orchestration has ended without a result.
-    #[error("instance {instance_id:?} ended as {status}: {output}")]
+    Payload(String),
+    /// The orchestration did not complete.
+    #[error("orchestration {instance_id:?} is {status}: {}", output.as_deref().unwrap_or("no output"))]
     NotCompleted {
         /// The instance.
         instance_id: String,
         /// How it ended.
         status: OrchestrationStatus,
-        /// The failure, or the reason of its termination.
-        output: String,
+        /// Failure text or the reason of the termination.
+        output: Option<String>,
     },
 }
 
-/// A client of a task hub. Cheap to clone.
+/// Starts orchestrations in a task hub, raises events, terminates, waits.
 ///
-/// In the process of a worker, give both the same [`TaskHub`]: then the worker is woken by what
-/// the client sends, and the client by what the worker completes.
+/// Cheap to clone. In a process that also runs a [`Worker`](crate::Worker), make both from the
+/// same [`TaskHub`]: then nobody waits for a poll.
 #[derive(Debug, Clone)]
-pub struct Client(HubClient);
+pub struct Client {
+    hub: HubClient,
+}
 
 impl Client {
     /// A client of that hub.
     pub fn new(hub: &TaskHub) -> Self {
-        Self(HubClient::new(hub.clone()))
+        Self {
+            hub: HubClient::new(hub.clone()),
+        }
     }
 
-    /// Starts an orchestration under a fresh instance id, which is returned. Durable when this
-    /// returns. Price: see [`HubClient::start`].
+    /// Starts an orchestration under a fresh id, which is returned. Durable when this returns; one
+    /// queue and two table transactions.
     pub async fn start<O: Orchestrator>(
         &self,
         orchestrator: O,
@@ -55,7 +61,7 @@ impl Client {
             .await
     }
 
-    /// Starts an orchestration with an instance id, a version, tags, or later.
+    /// Starts an orchestration with an instance id, tags, a version or a start time of your own.
     pub async fn start_with<O: Orchestrator>(
         &self,
         orchestrator: O,
@@ -63,80 +69,103 @@ impl Client {
         options: StartOptions,
     ) -> Result<String, ClientError> {
         drop(orchestrator);
-        self.start_by_name(O::NAME, input, options).await
+        self.start_by_name(O::NAME, &input, options).await
     }
 
-    /// Starts an orchestration by its name.
-    pub async fn start_by_name(
+    /// Starts an orchestration that may be written in another language.
+    pub async fn start_by_name<T: Serialize + ?Sized>(
         &self,
         name: &str,
-        input: impl Serialize,
+        input: &T,
         options: StartOptions,
     ) -> Result<String, ClientError> {
-        let input = write(&input, || format!("the input of '{name}'"))?;
-        Ok(self.0.start(name, Some(input), options).await?)
+        let input = to_json(input, || format!("the input of {name}"))?;
+        Ok(self.hub.start(name, Some(input), options).await?)
     }
 
-    /// Waits until the orchestration has completed and returns its output.
-    pub async fn wait<T: DeserializeOwned + 'static>(
+    /// Starts an orchestration, waits until it has ended, and returns its output.
+    pub async fn run<O: Orchestrator>(
         &self,
-        instance_id: &str,
-        limit: Option<Duration>,
-    ) -> Result<T, ClientError> {
-        let status = self.0.wait(instance_id, limit).await?;
-        let output = status.output;
-        if status.runtime_status != OrchestrationStatus::Completed {
-            return Err(ClientError::NotCompleted {
-                instance_id: status.instance_id,
-                status: status.runtime_status,
-                output: output.unwrap_or_default(),
-            });
-        }
-        let what = || format!("the output of {instance_id:?}");
-        payload::read(output.as_deref(), what).map_err(ClientError::Payload)
+        orchestrator: O,
+        input: impl Argument<O::Input>,
+    ) -> Result<O::Output, ClientError> {
+        let instance_id = self.start(orchestrator, input).await?;
+        self.output(&instance_id, None).await
     }
 
-    /// Where an instance stands; `None` if there is no such instance.
-    pub async fn status(&self, instance_id: &str) -> Result<Option<InstanceStatus>, ClientError> {
-        Ok(self.0.status(instance_id).await?)
-    }
-
-    /// Sends an external event. Nothing tells whether the instance takes it.
-    pub async fn raise_event(
+    /// Sends an external event. Durable when this returns, and not acknowledged: an event for an
+    /// unknown or finished instance vanishes. One queue transaction.
+    pub async fn raise_event<T: Serialize + ?Sized>(
         &self,
         instance_id: &str,
         name: &str,
-        payload: impl Serialize,
+        payload: &T,
     ) -> Result<(), ClientError> {
-        let payload = write(&payload, || format!("event '{name}'"))?;
-        let raised = self.0.raise_event(instance_id, name, Some(payload));
-        Ok(raised.await?)
+        let input = to_json(payload, || format!("the payload of event {name}"))?;
+        Ok(self.hub.raise_event(instance_id, name, Some(input)).await?)
     }
 
     /// Asks an instance to end as Terminated with that reason. Its children go on.
     pub async fn terminate(&self, instance_id: &str, reason: &str) -> Result<(), ClientError> {
         let reason = Some(reason.to_owned());
-        Ok(self.0.terminate(instance_id, reason).await?)
+        Ok(self.hub.terminate(instance_id, reason).await?)
     }
 
-    /// Asks an instance to stand still until it is resumed.
+    /// Asks an instance to stand still until [`Client::resume`].
     pub async fn suspend(&self, instance_id: &str, reason: &str) -> Result<(), ClientError> {
         let reason = Some(reason.to_owned());
-        Ok(self.0.suspend(instance_id, reason).await?)
+        Ok(self.hub.suspend(instance_id, reason).await?)
     }
 
     /// Lets a suspended instance go on.
     pub async fn resume(&self, instance_id: &str, reason: &str) -> Result<(), ClientError> {
         let reason = Some(reason.to_owned());
-        Ok(self.0.resume(instance_id, reason).await?)
+        Ok(self.hub.resume(instance_id, reason).await?)
     }
 
-    /// The client below, which knows texts instead of types.
-    pub fn hub_client(&self) -> &HubClient {
-        &self.0
+    /// Where an instance stands; `None` if there is no such instance. One table transaction.
+    pub async fn status(&self, instance_id: &str) -> Result<Option<InstanceStatus>, ClientError> {
+        Ok(self.hub.status(instance_id).await?)
+    }
+
+    /// Waits until the instance has ended, however it ended.
+    pub async fn wait(
+        &self,
+        instance_id: &str,
+        limit: Option<Duration>,
+    ) -> Result<InstanceStatus, ClientError> {
+        Ok(self.hub.wait(instance_id, limit).await?)
+    }
+
+    /// Waits until the instance has completed and returns its output. Fails with
+    /// [`ClientError::NotCompleted`] if it ended otherwise.
+    pub async fn output<T: DeserializeOwned + 'static>(
+        &self,
+        instance_id: &str,
+        limit: Option<Duration>,
+    ) -> Result<T, ClientError> {
+        let ended = self.wait(instance_id, limit).await?;
+        if ended.runtime_status != OrchestrationStatus::Completed {
+            return Err(ClientError::NotCompleted {
+                instance_id: ended.instance_id,
+                status: ended.runtime_status,
+                output: ended.output,
+            });
+        }
+        payload::read(ended.output.as_deref(), || {
+            format!("the output of {instance_id}")
+        })
+        .map_err(|failure| payload_error(&failure))
     }
 }
 
-fn write(value: &impl Serialize, what: impl FnOnce() -> String) -> Result<String, ClientError> {
-    payload::write(value, what).map_err(ClientError::Payload)
+fn to_json<T: Serialize + ?Sized>(
+    value: &T,
+    what: impl FnOnce() -> String,
+) -> Result<String, ClientError> {
+    payload::write(value, what).map_err(|failure| payload_error(&failure))
+}
+
+fn payload_error(failure: &Failure) -> ClientError {
+    ClientError::Payload(failure.message().to_owned())
 }

@@ -17,47 +17,24 @@
 //!     Ok(format!("Hello {city}!"))
 //! }
 //!
-//! # fn shown() {
-//! #[tokio::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let hub = durabletask_worker::connect().await?;
-//!     let worker = Worker::builder().orchestrator(hello_cities).activity(hello).build()?;
-//!     Ok(worker.run(&hub).await?)
-//! }
-//! # }
-//! ```
-//!
-//! What an orchestrator may do is told at [`OrchestrationContext`]. Elsewhere, or in the same
-//! process, a client starts it and waits for its output; here in a hub in memory:
-//!
-//! ```
-//! use durabletask_worker::prelude::*;
-//! use durabletask_worker::{Env, HubSettings, StoreChoice, connect_with};
-//!
-//! #[orchestrator]
-//! async fn twice(ctx: OrchestrationContext, n: u32) -> Result<u32> {
-//!     ctx.call(double, n).await
-//! }
-//!
-//! #[activity]
-//! async fn double(_: ActivityContext, n: u32) -> Result<u32> {
-//!     Ok(2 * n)
-//! }
-//!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let settings = HubSettings::new("docs", 1).with_store(StoreChoice::Memory);
-//! let hub = connect_with(settings, Env::system()).await?;
-//! let worker = Worker::builder().orchestrator(twice).activity(double).build()?.start(&hub)?;
+//! # use durabletask_worker::hub::{HubSettings, StoreChoice};
+//! # let settings = HubSettings::new("docs", 1).with_store(StoreChoice::Memory);
+//! # let env = durabletask_storage::Env::system();
+//! # let hub = durabletask_worker::TaskHub::open(settings, &env).await?;
+//! let worker = Worker::builder().orchestrator(hello_cities).activity(hello).build()?;
+//! let running = worker.start(&hub);
 //!
 //! let client = Client::new(&hub);
-//! let id = client.start(twice, 21).await?;
-//! let output: u32 = client.wait(&id, None).await?;
-//! assert_eq!(output, 42);
-//! worker.stop().await?;
+//! let greetings = client.run(hello_cities, ()).await?;
+//! assert_eq!(greetings, ["Hello Tokyo!", "Hello Seattle!", "Hello London!"]);
+//! # running.stop().await?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! What an orchestrator may do, and what it must not, is told at [`OrchestrationContext`].
 
 // So that the macros' paths also resolve in this crate's own tests.
 #[cfg(test)]
@@ -65,7 +42,6 @@ extern crate self as durabletask_worker;
 
 mod activity;
 mod client;
-mod connect;
 mod context;
 mod failure;
 mod futures;
@@ -73,6 +49,7 @@ mod options;
 mod payload;
 mod registry;
 mod run;
+mod running;
 mod shared;
 mod shutdown;
 mod task;
@@ -80,30 +57,30 @@ mod threads;
 mod worker;
 
 pub use ::futures::future::Either;
-pub use durabletask_azurestorage::hub::{HubSettings, StoreChoice};
-pub use durabletask_azurestorage::{InstanceStatus, StartOptions, TaskHub};
 pub use durabletask_core::replay::ReceivedEvent;
 pub use durabletask_core::{FailureDetails, OrchestrationStatus, ParentInstance, Tags, Timestamp};
 pub use durabletask_macros::{activity, orchestrator};
-pub use durabletask_storage::Env;
 
 pub use crate::activity::ActivityContext;
 pub use crate::client::{Client, ClientError};
-pub use crate::connect::{ConnectError, connect, connect_with};
 pub use crate::context::OrchestrationContext;
 pub use crate::failure::{Failure, Result};
 pub use crate::futures::{Call, EventWait, Timer};
 pub use crate::options::{CallOptions, ChildOptions};
 pub use crate::registry::{DuplicateName, Registry};
+pub use crate::running::RunningWorker;
 pub use crate::shutdown::shutdown_signal;
 pub use crate::task::{Activity, Argument, Orchestrator};
-pub use crate::worker::{RunningWorker, Worker, WorkerBuilder, WorkerError};
+pub use crate::worker::{Worker, WorkerBuilder, WorkerError};
+pub use durabletask_azurestorage::{
+    InstanceStatus, ReplaceExisting, StartOptions, TaskHub, TaskHubError, hub,
+};
 
 /// What most programs need.
 pub mod prelude {
     pub use crate::{
         Activity, ActivityContext, CallOptions, ChildOptions, Client, Either, Failure,
-        OrchestrationContext, Orchestrator, Result, Worker, activity, orchestrator,
+        OrchestrationContext, Orchestrator, Result, Worker, WorkerError, activity, orchestrator,
     };
 }
 

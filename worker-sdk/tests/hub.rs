@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
+use durabletask_storage::Env;
+use durabletask_worker::hub::{HubSettings, StoreChoice};
 use durabletask_worker::prelude::*;
-use durabletask_worker::{
-    ClientError, Env, HubSettings, OrchestrationStatus, StartOptions, StoreChoice, TaskHub,
-    WorkerError, connect_with,
-};
+use durabletask_worker::{ClientError, OrchestrationStatus, StartOptions, TaskHub, WorkerError};
 
 const LIMIT: Option<Duration> = Some(Duration::from_secs(20));
 
@@ -15,7 +14,7 @@ async fn hub(name: &str) -> TaskHub {
     let settings = HubSettings::new(name, 2)
         .with_store(StoreChoice::Memory)
         .with_partition_count(1);
-    connect_with(settings, Env::system()).await.unwrap()
+    TaskHub::open(settings, &Env::system()).await.unwrap()
 }
 
 #[activity(name = "Hello")]
@@ -72,13 +71,12 @@ async fn children_timers_events_and_failures_work_in_a_hub() {
         .activity(parse)
         .build()
         .unwrap()
-        .start(&hub)
-        .unwrap();
+        .start(&hub);
     let client = Client::new(&hub);
 
     let id = client.start(tour, ()).await.unwrap();
-    client.raise_event(&id, "NAME", "Oslo").await.unwrap();
-    let greetings: Vec<String> = client.wait(&id, LIMIT).await.unwrap();
+    client.raise_event(&id, "NAME", &"Oslo").await.unwrap();
+    let greetings: Vec<String> = client.output(&id, LIMIT).await.unwrap();
     assert_eq!(greetings, ["Hello Tokyo!", "Hello Oslo!"]);
 
     let options = StartOptions {
@@ -87,20 +85,20 @@ async fn children_timers_events_and_failures_work_in_a_hub() {
     };
     client.start_with(countdown, 2, options).await.unwrap();
     for word in ["three", "two", "one"] {
-        client.raise_event("down", "Go", word).await.unwrap();
+        client.raise_event("down", "Go", &word).await.unwrap();
     }
-    let last: String = client.wait("down", LIMIT).await.unwrap();
+    let last: String = client.output("down", LIMIT).await.unwrap();
     // Nobody promises an order of events that are sent at the same time, only that none is lost.
     assert!(["three", "two", "one"].contains(&last.as_str()));
 
     let id = client.start(fails, "x").await.unwrap();
-    let error = client.wait::<i32>(&id, LIMIT).await.unwrap_err();
+    let error = client.output::<i32>(&id, LIMIT).await.unwrap_err();
     let ClientError::NotCompleted { status, output, .. } = error else {
         panic!("{error}");
     };
     assert_eq!(status, OrchestrationStatus::Failed);
     assert_eq!(
-        output,
+        output.unwrap(),
         "DurableTask.Core.Exceptions.TaskFailedException: \
          Task 'parse' (#0) failed with an unhandled exception: invalid digit found in string"
     );

@@ -258,8 +258,9 @@ fn cut_to_column(mut text: String) -> String {
 }
 
 /// The columns to merge (the row must exist) when an instance without history is terminated
-/// (chapter 03 §5.5). `terminated` is the event's timestamp, `reason` its reason or the URL of the
-/// blob that it was moved to.
+/// (chapter 03 §5.5). `terminated` is the event's timestamp. If the reason is large,
+/// [`large::move_large_values`](super::large::move_large_values) and then
+/// [`LargeStore::refer_by_url`](super::large::LargeStore::refer_by_url) apply afterwards.
 pub fn termination_row(
     instance_id: &str,
     terminated: Timestamp,

@@ -204,13 +204,22 @@ impl LargeStore {
         url
     }
 
+    /// Makes the row of a termination without history refer to its moved values as .NET does there:
+    /// by URL in the column itself (chapter 03 §4.4), not by `{Column}BlobName`.
+    pub fn refer_by_url(&self, row: &mut Row, moved: &[MovedValue]) {
+        for value in moved {
+            row.columns.remove(&blob_name_column(value.column));
+            row.set(value.column, self.url(&value.blob_name));
+        }
+    }
+
     /// The blob that a value of `Input` or `Output` refers to; `None` if the value stands for
     /// itself. .NET takes any absolute URI for a reference (chapter 03 §4.5 TRAP); here only one
     /// into this container counts.
     pub fn blob_of_url(&self, value: &str) -> Option<String> {
         let path = value.strip_prefix(&self.container_url)?.strip_prefix('/')?;
-        let plausible = path.ends_with(".json.gz") && !path.contains(char::is_whitespace);
-        plausible.then(|| percent_decode(path))?
+        // Provider 2.0.0 left the path unescaped, so it may hold anything.
+        percent_decode(path).filter(|name| name.ends_with(".json.gz"))
     }
 }
 

@@ -226,17 +226,15 @@ pub fn is_valid_hub_name(hub: &str) -> bool {
 /// The hub name that Functions hosts make of a site name when none is configured (chapter 01
 /// §1.3).
 pub fn default_hub_name(site_name: &str) -> String {
-    let mut kept: Vec<char> = site_name
+    let kept: Vec<char> = site_name
         .chars()
         .filter(|char| char.is_alphanumeric())
         .collect();
     let Some(first) = kept.first() else {
         return "DefaultTaskHub".to_owned();
     };
-    let needs_letter = first.is_numeric();
-    kept.truncate(45);
-    let letter = needs_letter.then_some('t');
-    let mut name: String = letter.into_iter().chain(kept).collect();
+    let letter = first.is_numeric().then_some('t');
+    let mut name: String = letter.into_iter().chain(kept).take(45).collect();
     if name.chars().count() < 3 {
         name.push_str("Hub");
     }

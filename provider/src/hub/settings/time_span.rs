@@ -16,6 +16,7 @@ pub(super) fn parse_time_span(text: &str) -> Option<Duration> {
         + number(hours, 2, 23)? * 3_600
         + number(minutes, 2, 59)? * 60
         + number(seconds, 2, 59)?;
+    number(fraction, 7, 9_999_999)?;
     let ticks = number(&format!("{fraction:0<7}"), 7, 9_999_999)?;
     Some(Duration::from_secs(whole) + Duration::from_nanos(ticks * 100))
 }

@@ -87,7 +87,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads and forgets a value.
+    /// Reads and forgets a value; escapes in it are not checked.
     pub(in crate::wire) fn skip(&mut self) -> Result<()> {
         match self.peek()? {
             b'"' => self.quoted_end().map(drop),
