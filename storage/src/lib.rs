@@ -10,6 +10,7 @@ pub mod env;
 mod error;
 mod queue;
 mod table;
+pub mod wrappers;
 
 use std::sync::Arc;
 
