@@ -1,1 +1,15 @@
-//! To come.
+//! End to end on Azurite: the emulator for tests, and what tests need around it.
+//!
+//! ```no_run
+//! # async fn test() {
+//! let connection = azurite_tests::azurite::connection().await;
+//! let hub = azurite_tests::unique_hub("hello");
+//! # }
+//! ```
+
+pub mod azurite;
+mod names;
+mod waiting;
+
+pub use names::{unique_hub, unique_name};
+pub use waiting::eventually;

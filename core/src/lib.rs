@@ -8,6 +8,8 @@ pub mod episode;
 mod event;
 mod executor;
 mod failure;
+#[cfg(test)]
+mod harness;
 mod ids;
 mod message;
 pub mod replay;

@@ -11,7 +11,7 @@ use durabletask_core::episode::Stamps;
 use durabletask_storage::{Account, Env};
 use tokio::sync::Notify;
 
-use crate::hub::HubSettings;
+use crate::hub::{HubError, HubSettings, create_hub, open_account};
 use crate::queue::signal::Signal;
 use crate::wire::large::LargeStore;
 use crate::wire::names::{self, HubNames};
@@ -70,6 +70,15 @@ impl TaskHub {
             signals: Mutex::default(),
             waiting: Mutex::default(),
         }))
+    }
+
+    /// Opens the storage that the settings choose, makes the hub in it if it is missing, and checks
+    /// that the settings agree with the hub that is there. Price of an existing hub of four
+    /// partitions: see [`create_hub`].
+    pub async fn open(settings: HubSettings, env: &Env) -> Result<Self, HubError> {
+        let account = open_account(&settings, env)?;
+        create_hub(&account, &settings, env).await?;
+        Ok(Self::new(env.clone(), account, settings))
     }
 
     /// The hub's name as configured.

@@ -166,10 +166,21 @@ impl OrchestrationContext {
         input: impl Argument<O::Input>,
         options: ChildOptions,
     ) -> Result<()> {
-        let at = Location::caller();
         drop(orchestrator);
-        let input = payload::write(&input, || format!("the input of '{}'", O::NAME))?;
-        let call = options.into_call(O::NAME, input, true);
+        self.start_child_by_name(O::NAME, input, options)
+    }
+
+    /// Starts another orchestration by its name and never hears from it again.
+    #[track_caller]
+    pub fn start_child_by_name(
+        &self,
+        name: &str,
+        input: impl Serialize,
+        options: ChildOptions,
+    ) -> Result<()> {
+        let at = Location::caller();
+        let input = payload::write(&input, || format!("the input of '{name}'"))?;
+        let call = options.into_call(name, input, true);
         self.0
             .call(|state| state.replay.create_sub_orchestration(call, at));
         Ok(())

@@ -235,7 +235,8 @@ struct Exception {
     class_name: Option<String>,
     message: String,
     stack_trace_string: Option<String>,
-    inner_exception: Option<Box<Exception>>,
+    #[serde(rename = "InnerException")]
+    inner: Option<Box<Exception>>,
 }
 
 impl Exception {
@@ -244,7 +245,7 @@ impl Exception {
         let mut details = FailureDetails::new(class, self.message);
         details.stack_trace = self.stack_trace_string;
         details.inner = self
-            .inner_exception
+            .inner
             .filter(|_| depth < MAX_CAUSES)
             .map(|inner| Box::new(inner.into_details(depth + 1)));
         details

@@ -31,6 +31,7 @@
 extern crate self as durabletask_worker;
 
 mod activity;
+mod client;
 mod context;
 mod failure;
 mod futures;
@@ -38,6 +39,7 @@ mod options;
 mod payload;
 mod registry;
 mod run;
+mod running;
 mod shared;
 mod shutdown;
 mod task;
@@ -46,18 +48,23 @@ mod worker;
 
 pub use ::futures::future::Either;
 pub use durabletask_core::replay::ReceivedEvent;
-pub use durabletask_core::{FailureDetails, ParentInstance, Tags, Timestamp};
+pub use durabletask_core::{FailureDetails, OrchestrationStatus, ParentInstance, Tags, Timestamp};
 pub use durabletask_macros::{activity, orchestrator};
 
 pub use crate::activity::ActivityContext;
+pub use crate::client::{Client, ClientError};
 pub use crate::context::OrchestrationContext;
 pub use crate::failure::{Failure, Result};
 pub use crate::futures::{Call, EventWait, Timer};
 pub use crate::options::{CallOptions, ChildOptions};
 pub use crate::registry::{DuplicateName, Registry};
+pub use crate::running::RunningWorker;
 pub use crate::shutdown::shutdown_signal;
 pub use crate::task::{Activity, Argument, Orchestrator};
 pub use crate::worker::{Worker, WorkerBuilder, WorkerError};
+pub use durabletask_azurestorage::{
+    InstanceStatus, ReplaceExisting, StartOptions, TaskHub, TaskHubError, hub,
+};
 
 /// What most programs need.
 pub mod prelude {

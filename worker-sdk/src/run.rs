@@ -89,7 +89,7 @@ impl OrchestrationRun for Run {
 
     fn held_bytes(&self) -> usize {
         let held = |driver: &Driver| {
-            let body = driver.body.as_deref().map_or(0, |body| size_of_val(body));
+            let body = driver.body.as_deref().map_or(0, size_of_val);
             let shared = driver
                 .shared
                 .as_ref()
@@ -175,6 +175,9 @@ impl Driver {
     }
 
     fn finish(&mut self, shared: &Shared, result: Result<String>) {
+        // What the function still held goes as if it had been dropped at its end: timers are
+        // cancelled, or they would keep the execution open.
+        self.drop_body();
         let finish = match result {
             Ok(output) => Finish::Completed(Some(output)),
             // What follows is decided by the request that the context has noted.
@@ -189,7 +192,7 @@ impl Driver {
             }
         };
         shared.lock().replay.finish(finish);
-        self.drop_body(shared);
+        shared.close();
     }
 
     /// A panic of user code fails the orchestration, unless it comes from tokio, whose timers and
@@ -227,9 +230,7 @@ impl Driver {
         ))
     }
 
-    /// The context is closed first, so that drops record nothing.
-    fn drop_body(&mut self, shared: &Shared) {
-        shared.close();
+    fn drop_body(&mut self) {
         if let Some(body) = self.body.take() {
             // Nobody is left to tell about a panic of a destructor; the panic hook has printed it.
             drop(catch_unwind(AssertUnwindSafe(|| drop(body))));
@@ -239,9 +240,11 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        if let Some(shared) = self.shared.take() {
-            self.drop_body(&shared);
+        // Closed first, so that drops record nothing.
+        if let Some(shared) = &self.shared {
+            shared.close();
         }
+        self.drop_body();
     }
 }
 

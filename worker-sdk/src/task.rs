@@ -67,6 +67,39 @@ pub trait Activity: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
 }
 
+/// What `#[orchestrator]` leaves under a function's name is a function that makes the task.
+impl<F, O> Orchestrator for F
+where
+    F: Fn() -> O + Send + Sync + 'static,
+    O: Orchestrator,
+{
+    const NAME: &'static str = O::NAME;
+    type Input = O::Input;
+    type Output = O::Output;
+
+    fn run(
+        context: OrchestrationContext,
+        input: O::Input,
+    ) -> impl Future<Output = Result<O::Output, Failure>> + Send + 'static {
+        O::run(context, input)
+    }
+}
+
+/// What `#[activity]` leaves under a function's name is a function that makes the task.
+impl<F, A> Activity for F
+where
+    F: Fn() -> A + Send + Sync + 'static,
+    A: Activity,
+{
+    const NAME: &'static str = A::NAME;
+    type Input = A::Input;
+    type Output = A::Output;
+
+    async fn run(&self, context: ActivityContext, input: A::Input) -> Result<A::Output, Failure> {
+        self().run(context, input).await
+    }
+}
+
 /// What may be passed where a task expects a `T`: a `T`, a reference to one, or something that
 /// has the same JSON.
 #[diagnostic::on_unimplemented(
@@ -100,3 +133,59 @@ impl<T, E: Into<Failure>> IntoOutcome for Result<T, E> {
         self.map_err(Into::into)
     }
 }
+
+/// Mistakes that do not compile.
+///
+/// An activity that returns no `Result`:
+///
+/// ```compile_fail,E0277
+/// use durabletask_worker::prelude::*;
+///
+/// #[activity]
+/// async fn hello(_: ActivityContext, city: String) -> String {
+///     city
+/// }
+/// ```
+///
+/// An argument of another type:
+///
+/// ```compile_fail,E0277
+/// use durabletask_worker::prelude::*;
+///
+/// #[activity]
+/// async fn hello(_: ActivityContext, city: String) -> Result<String> {
+///     Ok(city)
+/// }
+///
+/// #[orchestrator]
+/// async fn greet(ctx: OrchestrationContext, _: ()) -> Result<String> {
+///     ctx.call(hello, 5).await
+/// }
+/// ```
+///
+/// An orchestrator that holds what cannot move between threads:
+///
+/// ```compile_fail
+/// use durabletask_worker::prelude::*;
+///
+/// #[orchestrator]
+/// async fn greet(ctx: OrchestrationContext, _: ()) -> Result<()> {
+///     let held = std::rc::Rc::new(1);
+///     ctx.wait_event::<()>("Go").await?;
+///     drop(held);
+///     Ok(())
+/// }
+/// ```
+///
+/// A context of the other kind:
+///
+/// ```compile_fail,E0308
+/// use durabletask_worker::prelude::*;
+///
+/// #[activity]
+/// async fn hello(_: OrchestrationContext, city: String) -> Result<String> {
+///     Ok(city)
+/// }
+/// ```
+#[cfg(doctest)]
+struct CompileFail;

@@ -13,6 +13,9 @@ pub enum WorkerError {
     /// Two tasks have the same name.
     #[error(transparent)]
     DuplicateName(#[from] DuplicateName),
+    /// The task hub could not be used.
+    #[error(transparent)]
+    Hub(#[from] durabletask_azurestorage::TaskHubError),
     /// The operating system refuses something.
     #[error("the worker cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -58,8 +61,7 @@ impl Worker {
 impl WorkerBuilder {
     /// Adds an orchestrator: what `#[orchestrator]` made of a function.
     pub fn orchestrator<O: Orchestrator>(mut self, orchestrator: O) -> Self {
-        drop(orchestrator);
-        let added = self.registry.add_orchestrator::<O>();
+        let added = self.registry.add_orchestrator(orchestrator);
         self.refused = self.refused.or(added.err());
         self
     }

@@ -1,5 +1,7 @@
 //! Orchestrators that do what they must not.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -207,7 +209,7 @@ async fn calls_panicking(ctx: OrchestrationContext, _: ()) -> Result<String> {
 fn a_panic_fails_the_activity() {
     let mut driver = Driver::new(calls_panicking, Session::Kept);
     driver.registry.add_activity(panicking).unwrap();
-    assert_eq!(driver.to_end("null").unwrap(), "\"panic: ouch\"");
+    assert_eq!(driver.run_to_end("null").unwrap(), "\"panic: ouch\"");
 }
 
 static DROPPED: AtomicU32 = AtomicU32::new(0);
@@ -274,7 +276,7 @@ fn tracing_is_silent_while_replaying() {
         let counting = Counting::default();
         tracing::subscriber::with_default(counting.clone(), || {
             let mut driver = Driver::new(chatty, session);
-            driver.to_end("null").unwrap();
+            driver.run_to_end("null").unwrap();
         });
         assert_eq!(counting.0.load(Ordering::Relaxed), 4, "{session:?}");
     }
@@ -298,7 +300,7 @@ async fn threads_are_outside_of_the_runtime_and_keep_the_subscriber() {
     let _guard = tracing::subscriber::set_default(counting.clone());
     let mut registry = Registry::new();
     registry.use_threads().unwrap();
-    registry.add_orchestrator::<looks_for_a_runtime>().unwrap();
+    registry.add_orchestrator(looks_for_a_runtime).unwrap();
     let driver = Driver::new(looks_for_a_runtime, Session::Kept);
     let mut run = registry.open("looks_for_a_runtime", None).unwrap();
     let result = run.execute(work(&driver)).await.unwrap();
@@ -325,7 +327,7 @@ async fn hop_cost() {
     let driver = Driver::new(listens_never, Session::Kept);
     for threads in [false, true] {
         let mut registry = Registry::new();
-        registry.add_orchestrator::<listens_never>().unwrap();
+        registry.add_orchestrator(listens_never).unwrap();
         if threads {
             registry.use_threads().unwrap();
         }

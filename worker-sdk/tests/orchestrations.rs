@@ -1,5 +1,7 @@
 //! What orchestrators can do, episode by episode.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,7 +38,7 @@ fn a_chain_of_calls_runs_to_its_end_kept_or_evicted() {
     for session in [Session::Kept, Session::Evicted] {
         let mut driver = Driver::new(hello_cities, session);
         driver.registry.add_activity(hello).unwrap();
-        let output = driver.to_end("\"unread\"").unwrap();
+        let output = driver.run_to_end("\"unread\"").unwrap();
         assert_eq!(output, r#"["Hello Tokyo!","Hello Seattle!"]"#);
         assert_eq!(
             words(&driver.commands),
@@ -78,7 +80,7 @@ fn a_fan_in_of_n_costs_n_polls() {
     const N: usize = 1000;
     let mut driver = Driver::new(fan_out, Session::Kept);
     driver.registry.add_activity(double).unwrap();
-    assert_eq!(driver.to_end(&N.to_string()).unwrap(), "999000");
+    assert_eq!(driver.run_to_end(&N.to_string()).unwrap(), "999000");
     // Each is polled when it is made and when it is answered.
     let polls = CHILD_POLLS.load(Ordering::Relaxed);
     assert!(polls <= 2 * N + 2, "{polls} polls");

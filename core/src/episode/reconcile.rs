@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::state::{TaskKind, answer_to};
 use super::{DiscardReason, RuntimeState};
 use crate::{EventKind, HistoryEvent, OrchestrationStatus, TaskMessage};
 
@@ -56,15 +57,17 @@ fn is_for(message: &TaskMessage, execution: Option<&str>) -> bool {
     }
 }
 
-fn is_new(state: &RuntimeState, answered: &mut BTreeSet<i32>, event: &HistoryEvent) -> bool {
+fn is_new(
+    state: &RuntimeState,
+    answered: &mut BTreeSet<(TaskKind, i32)>,
+    event: &HistoryEvent,
+) -> bool {
     match event.kind {
         // The start of this execution is placed first by the caller, others are second starts;
         // and Core's own rewind is never sent by clients of this provider (chapter 04 §6.5).
         EventKind::ExecutionStarted(_) | EventKind::ExecutionRewound(_) => false,
-        _ => match event.answered_task() {
-            // Negative ids are no tasks: a split timer fires once for every split.
-            Some(task) if task >= 0 => !state.is_answered(task) && answered.insert(task),
-            _ => true,
-        },
+        _ => {
+            answer_to(event).is_none_or(|task| !state.holds_answer(event) && answered.insert(task))
+        }
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::{EventKind, ExecutionCompleted, ExecutionStarted, HistoryEvent, OrchestrationStatus};
+use crate::{
+    EventKind, EventType, ExecutionCompleted, ExecutionStarted, HistoryEvent, OrchestrationStatus,
+};
 
 /// The events of one execution, those that are durable and those that an episode has added, with
 /// what is asked about them all the time.
@@ -17,7 +19,7 @@ pub struct RuntimeState {
     status: OrchestrationStatus,
     custom_status: Option<String>,
     ids: BTreeSet<i32>,
-    answered: BTreeSet<i32>,
+    answered: BTreeSet<(TaskKind, i32)>,
     episodes: u32,
     bytes: usize,
     replayed: bool,
@@ -128,9 +130,11 @@ impl RuntimeState {
         self.ids.contains(&id)
     }
 
-    /// Whether this execution already holds an answer to that task.
-    pub fn is_answered(&self, task: i32) -> bool {
-        self.answered.contains(&task)
+    /// Whether this execution already holds an answer to the task that this event answers.
+    /// Answers that came before their task, or that are of another kind, do not count: replay
+    /// ignores them, so the right one must still get in.
+    pub fn holds_answer(&self, answer: &HistoryEvent) -> bool {
+        answer_to(answer).is_some_and(|task| self.answered.contains(&task))
     }
 
     /// Whether history already holds an event of the same type, name, payload and timestamp: a
@@ -186,7 +190,7 @@ impl RuntimeState {
         if event.event_id >= 0 {
             self.ids.insert(event.event_id);
         }
-        if let Some(task) = event.answered_task() {
+        if let Some(task) = answer_to(&event).filter(|(_, id)| self.ids.contains(id)) {
             self.answered.insert(task);
         }
         match &event.kind {
@@ -218,6 +222,29 @@ impl RuntimeState {
                 && end.status == OrchestrationStatus::Terminated
         })
     }
+}
+
+/// What a task does, as far as its answers tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum TaskKind {
+    Activity,
+    Child,
+    Timer,
+}
+
+/// The task that an event answers. `None` also for negative ids, which are no tasks: a split
+/// timer fires once for every split.
+pub(super) fn answer_to(event: &HistoryEvent) -> Option<(TaskKind, i32)> {
+    let kind = match event.event_type() {
+        EventType::TaskCompleted | EventType::TaskFailed => TaskKind::Activity,
+        EventType::SubOrchestrationCompleted | EventType::SubOrchestrationFailed => TaskKind::Child,
+        EventType::TimerFired => TaskKind::Timer,
+        _ => return None,
+    };
+    event
+        .answered_task()
+        .filter(|id| *id >= 0)
+        .map(|id| (kind, id))
 }
 
 /// The same type, name and payload. Trace contexts are left out of the comparison.

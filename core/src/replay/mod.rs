@@ -8,6 +8,7 @@
 mod guid;
 mod handlers;
 mod mismatch;
+mod nouns;
 mod timer;
 mod waits;
 
@@ -15,160 +16,25 @@ mod waits;
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::panic::Location;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use crate::{
     Action, Command, Completion, EpisodeResult, ExecutionStarted, FIRE_AND_FORGET_TAG,
-    FailureDetails, HistoryEvent, OrchestrationInstance, OrchestrationStatus, Tags, Timestamp,
+    HistoryEvent, OrchestrationInstance, OrchestrationStatus, Tags, Timestamp,
 };
 
 use guid::Randoms;
 pub use guid::deterministic_guid;
 pub use mismatch::NonDeterminism;
+pub use nouns::{
+    CallSite, ContinueOptions, Finish, Flavour, ReplayOptions, Step, SubOrchestrationCall,
+    TaskFailure, TaskId, TaskOutcome, WaitId,
+};
 pub use timer::LongTimer;
 pub use waits::ReceivedEvent;
 use waits::Waits;
-
-/// Where user code made a durable call.
-pub type CallSite = &'static Location<'static>;
-
-/// Which kind of .NET orchestrator an orchestrator agrees with, id by id (chapter 04 §0).
-///
-/// Nothing in a history says who wrote it, so a twin of an existing orchestrator is told by an
-/// internal setting whose habits to follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Flavour {
-    /// Ours: the isolated GUIDs and long timers, Core's child ids.
-    #[default]
-    Rust,
-    /// Plain `DurableTask.Core`: timers are never split.
-    Core,
-    /// Durable Functions in process, and the shim for Python 1.x and JavaScript.
-    InProc,
-    /// Durable Functions isolated: ids of children are deterministic GUIDs.
-    Isolated,
-}
-
-/// How an execution is replayed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ReplayOptions {
-    /// Whose habits to follow.
-    pub flavour: Flavour,
-}
-
-/// The number of a durable call, from one counter per execution (chapter 04 §2.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskId(pub i32);
-
-/// One wait for an external event. Takes no number from the task counter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WaitId(pub u64);
-
-/// Something that user code can see. Poll it until nothing moves, then ask for the next.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    /// The orchestrator begins; name, input and the rest are in [`Replay::started`].
-    Start,
-    /// A task has its answer.
-    Resolved {
-        /// Which.
-        task: TaskId,
-        /// How it ended.
-        outcome: TaskOutcome,
-    },
-    /// An external event is there for this wait; [`Replay::take_event`] hands it out.
-    Event {
-        /// Which.
-        wait: WaitId,
-    },
-}
-
-/// How a task ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum TaskOutcome {
-    /// An activity or a child, with its result text.
-    Completed(Option<String>),
-    /// An activity or a child failed.
-    Failed(Box<TaskFailure>),
-    /// A timer fired.
-    Fired,
-}
-
-/// A failed activity or child, with everything that some writer may have left out
-/// (chapter 04 §4.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskFailure {
-    /// The name that the orchestrator called.
-    pub name: String,
-    /// The task.
-    pub task: TaskId,
-    /// Whether it was a child orchestration.
-    pub is_child: bool,
-    /// The failure's message.
-    pub reason: Option<String>,
-    /// The serialised exception or free text.
-    pub details: Option<String>,
-    /// The structured failure.
-    pub failure: Option<FailureDetails>,
-}
-
-/// A call of a child orchestration.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SubOrchestrationCall {
-    /// The orchestrator's name.
-    pub name: String,
-    /// Its version.
-    pub version: Option<String>,
-    /// Its instance id; `None` or blank for the default of the flavour.
-    pub instance_id: Option<String>,
-    /// Input text.
-    pub input: Option<String>,
-    /// Tags of the call.
-    pub tags: Option<Tags>,
-    /// Start it and never hear from it again (chapter 04 §6.6).
-    pub fire_and_forget: bool,
-}
-
-/// What a continue-as-new may change besides the input.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContinueOptions {
-    /// The next execution's version, if it changes.
-    pub new_version: Option<String>,
-    /// Whether events that nobody has taken travel along; the default, unlike .NET's in-process
-    /// flavour, because what was received must not vanish.
-    pub keep_events: bool,
-    /// Whether the next execution begins a new trace.
-    pub new_trace: bool,
-}
-
-impl Default for ContinueOptions {
-    fn default() -> Self {
-        Self {
-            new_version: None,
-            keep_events: true,
-            new_trace: false,
-        }
-    }
-}
-
-/// How the orchestrator function ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Finish {
-    /// With an output text.
-    Completed(Option<String>),
-    /// With a failure. `message` becomes the result, `details` reaches only the parent.
-    Failed {
-        /// The failure's message.
-        message: String,
-        /// The structured failure.
-        failure: FailureDetails,
-        /// The serialised exception, if the executor has one of its own.
-        details: Option<String>,
-    },
-}
 
 /// A decision that history has not confirmed yet.
 #[derive(Debug)]

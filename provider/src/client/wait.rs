@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use durabletask_core::OrchestrationStatus;
 use futures::future::{Either, select};
 
 use super::HubClient;
@@ -14,7 +15,7 @@ const MIN_LOOK_PAUSE_MS: u64 = 100;
 const MAX_LOOK_PAUSE_MS: u64 = 2_000;
 
 impl HubClient {
-    /// Waits until the instance has ended and returns its status with input and output. An
+    /// Waits until the instance has ended and returns its status, without its input. An
     /// instance that a worker of this process runs, on the same [`TaskHub`](crate::TaskHub), is
     /// looked at again as soon as it has ended; others after growing pauses of up to 2 s.
     ///
@@ -45,7 +46,6 @@ impl HubClient {
         loop {
             let mut changed = std::pin::pin!(notify.notified());
             changed.as_mut().enable();
-            // Without the input: it may be large, and only the last look needs it.
             let row = self.hub.instance_row(instance_id, false).await?;
             let Some(row) = row else {
                 return Err(TaskHubError::NoSuchInstance {
@@ -55,20 +55,14 @@ impl HubClient {
             };
             if row
                 .runtime_status
-                .is_some_and(|status| status.is_terminal())
+                .is_some_and(OrchestrationStatus::is_terminal)
             {
-                break;
+                return self.hub.status_of(row).await;
             }
             let slept = std::pin::pin!(env.sleep(Duration::from_millis(pause_ms)));
             if let Either::Right(_) = select(changed, slept).await {
                 pause_ms = (pause_ms * 2).min(MAX_LOOK_PAUSE_MS);
             }
         }
-        self.status(instance_id)
-            .await?
-            .ok_or_else(|| TaskHubError::NoSuchInstance {
-                instance_id: instance_id.to_owned(),
-                hub: self.hub.name().to_owned(),
-            })
     }
 }

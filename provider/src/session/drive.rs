@@ -47,7 +47,7 @@ impl WorkerContext {
             let left = match worked {
                 Ok(Ok(left)) => left,
                 Ok(Err(error)) => {
-                    self.report_failure(&instance_id, &messages, &error);
+                    report_failure(&instance_id, &messages, &error);
                     self.abandon_all(messages);
                     Left::default()
                 }
@@ -61,16 +61,6 @@ impl WorkerContext {
                 .release(&instance_id, left.loaded, left.deferred);
         }
         drop(slot);
-    }
-
-    fn report_failure(&self, instance_id: &str, messages: &[Inbound], error: &TaskHubError) {
-        let message_ids: Vec<&str> = messages.iter().map(|m| m.held.id.as_str()).collect();
-        tracing::error!(
-            instance_id,
-            message_ids = message_ids.join(", "),
-            %error,
-            "an instance could not be worked on; its messages are put back"
-        );
     }
 
     /// Every message of the batch is settled, deferred, or named in the error's place by the
@@ -112,13 +102,12 @@ impl WorkerContext {
             .await?;
         let judged = judge::judge(&loaded.state, messages);
         self.abandon_all(judged.early);
-        let needs_episode = loaded.is_fresh && loaded.state.needs_episode();
-        if judged.accepted.is_empty() && !(needs_episode && !judged.known.is_empty()) {
+        // A history that a crash cut short goes on with any message, even one that it knows.
+        let revives = loaded.is_fresh && loaded.state.needs_episode() && !judged.known.is_empty();
+        if judged.accepted.is_empty() && !revives {
             return self.leave_alone(instance_id, loaded, judged.known).await;
         }
-        let is_executable = loaded.state.started().is_some() && judged.accepted.is_empty()
-            || judge::is_executable(&loaded.state, &judged.accepted);
-        if !is_executable || loaded.state.status().is_terminal() {
+        if !judged.accepted.is_empty() && !judge::is_executable(&loaded.state, &judged.accepted) {
             self.delete(judged.known);
             return self
                 .refuse(instance_id, execution.as_deref(), loaded, judged.accepted)
@@ -240,7 +229,21 @@ impl WorkerContext {
                 .await?;
         }
         self.delete(known);
-        Ok(Left::default())
+        Ok(self.keep(loaded))
+    }
+
+    /// What stays in memory of a session that was loaded, or went on, and has not ended.
+    fn keep(&self, mut loaded: Box<Loaded>) -> Left {
+        let settings = self.hub.settings();
+        let is_kept = settings.sticky_sessions
+            && !settings.plain
+            && loaded.state.started().is_some()
+            && !loaded.state.status().is_terminal();
+        loaded.is_fresh = false;
+        Left {
+            loaded: is_kept.then_some(loaded),
+            deferred: Vec::new(),
+        }
     }
 
     /// Messages that no episode can take: no such instance, or it has ended (chapter 02 §4.6).
@@ -379,42 +382,27 @@ impl WorkerContext {
                 self.abandon_all(known);
                 Ok(Left::default())
             }
-            Ok(Committed::Done {
-                state,
-                sentinel,
-                instance_etag,
-                blobs,
-            }) => {
+            Ok(Committed::Done(next)) => {
                 self.delete(accepted);
                 self.delete(known);
-                let is_over = state.status().is_terminal();
-                if is_over {
+                if next.state.status().is_terminal() {
                     self.hub.instance_changed(instance_id);
                 }
-                let is_kept = !is_over && self.keeps_sessions();
-                let loaded = is_kept.then(|| {
-                    Box::new(Loaded {
-                        state,
-                        sentinel,
-                        instance_etag,
-                        blobs,
-                        run,
-                        is_fresh: false,
-                    })
-                });
-                Ok(Left {
-                    loaded,
-                    deferred: Vec::new(),
-                })
+                Ok(self.keep(Box::new(Loaded { run, ..*next })))
             }
             Err(error) => Err(error),
         }
     }
+}
 
-    fn keeps_sessions(&self) -> bool {
-        let settings = self.hub.settings();
-        settings.sticky_sessions && !settings.plain
-    }
+fn report_failure(instance_id: &str, messages: &[Inbound], error: &TaskHubError) {
+    let message_ids: Vec<&str> = messages.iter().map(|m| m.held.id.as_str()).collect();
+    tracing::error!(
+        instance_id,
+        message_ids = message_ids.join(", "),
+        %error,
+        "an instance could not be worked on; its messages are put back"
+    );
 }
 
 /// The identity under which the first episode sends: that of the start message.

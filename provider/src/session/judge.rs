@@ -61,9 +61,7 @@ fn is_known(state: &RuntimeState, inbound: &Inbound) -> bool {
         | EventKind::ExecutionResumed { .. } => {
             inbound.held.dequeue_count() > 1 && state.holds_same_event(event)
         }
-        _ => event
-            .answered_task()
-            .is_some_and(|task| state.is_answered(task)),
+        _ => state.holds_answer(event),
     }
 }
 

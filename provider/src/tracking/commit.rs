@@ -12,6 +12,7 @@ use super::history::{NewHistory, Written};
 use crate::TaskHub;
 use crate::error::TaskHubError;
 use crate::queue::outbox::{SenderIdentity, Sending};
+use crate::session::Loaded;
 use crate::wire::instance_row::{self, Checkpoint};
 
 /// What a commit starts from.
@@ -31,13 +32,8 @@ pub(crate) struct CommitBase<'a> {
 /// How a commit ended, when storage answered.
 #[derive(Debug)]
 pub(crate) enum Committed {
-    /// All durable; the session may go on from here.
-    Done {
-        state: RuntimeState,
-        sentinel: Option<ETag>,
-        instance_etag: Option<ETag>,
-        blobs: Vec<String>,
-    },
+    /// All durable; the session may go on from here, with its suspended orchestrator.
+    Done(Box<Loaded>),
     /// History is durable or somebody else's; the session must be loaded anew, and the inbound
     /// messages put back.
     LoadAnew,
@@ -72,7 +68,7 @@ impl TaskHub {
         let new_blobs = std::mem::take(&mut prepared.blobs);
         let sentinel = match self.write_history(&new, prepared).await? {
             Written::Committed(sentinel) => sentinel,
-            Written::LoadAnew { .. } => return Ok(Committed::LoadAnew),
+            Written::LoadAnew => return Ok(Committed::LoadAnew),
         };
 
         let replaced = if plan.execution_changed {
@@ -105,12 +101,14 @@ impl TaskHub {
         };
         blobs.extend(new_blobs);
         plan.state.committed();
-        Ok(Committed::Done {
+        Ok(Committed::Done(Box::new(Loaded {
             state: plan.state,
             sentinel,
             instance_etag,
             blobs,
-        })
+            run: None,
+            is_fresh: false,
+        })))
     }
 
     /// Sends the messages of one commit, numbered in list order, several at a time.
@@ -189,9 +187,4 @@ impl CommitBase<'_> {
             |started| started.instance.clone(),
         )
     }
-}
-
-/// Whether a commit's events change what a waiting client looks for.
-pub(crate) fn ends_execution(state: &RuntimeState) -> bool {
-    state.status().is_terminal()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use durabletask_core::{EventKind, HistoryEvent};
+use durabletask_core::HistoryEvent;
 use durabletask_storage::{
     Condition, ETag, ErrorKind, MAX_TRANSACTION_BYTES, Row, RowKeys, StorageError, Write,
 };
@@ -40,10 +40,7 @@ pub(crate) enum Written {
     Committed(Option<ETag>),
     /// Somebody else wrote first, or purged, or an unknown outcome was resolved: whatever is in
     /// storage now, the session must be loaded anew (design.md §6).
-    LoadAnew {
-        /// Whether our last transaction turned out to be in.
-        was_ours: bool,
-    },
+    LoadAnew,
 }
 
 /// Rows of new events, and what left them for blobs.
@@ -117,7 +114,7 @@ impl TaskHub {
                         %error,
                         "a history commit was refused; the session is loaded anew"
                     );
-                    return Ok(Written::LoadAnew { was_ours });
+                    return Ok(Written::LoadAnew);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -201,11 +198,4 @@ fn next_batch(rows: &mut std::iter::Peekable<impl Iterator<Item = Row>>) -> Vec<
         }
     }
     batch
-}
-
-/// The event of a commit that ends the orchestration, if there is one.
-pub(crate) fn ends_with(events: &[Arc<HistoryEvent>]) -> bool {
-    events
-        .iter()
-        .any(|event| matches!(event.kind, EventKind::ExecutionCompleted(_)))
 }

@@ -20,8 +20,6 @@ const MAX_CONCURRENT_BLOB_READS: usize = 16;
 pub(crate) struct History {
     /// The events of one execution in order; empty if the expected one is not there.
     pub(crate) events: Vec<Arc<HistoryEvent>>,
-    /// Its id.
-    pub(crate) execution_id: Option<String>,
     /// The sentinel's version, whichever execution it names.
     pub(crate) sentinel: Option<ETag>,
     /// Blobs that the events refer to.
@@ -56,7 +54,6 @@ impl TaskHub {
         {
             return Ok(History {
                 events: Vec::new(),
-                execution_id: execution_id.map(str::to_owned),
                 sentinel,
                 blobs: Vec::new(),
             });
@@ -70,7 +67,6 @@ impl TaskHub {
         let (events, blobs) = self.read_events(own).await?;
         Ok(History {
             events,
-            execution_id: current,
             sentinel,
             blobs,
         })

@@ -14,6 +14,10 @@ mod http_date;
 mod options;
 mod queue;
 mod table;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod xml;
 

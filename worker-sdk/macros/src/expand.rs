@@ -38,10 +38,13 @@ pub(crate) fn expand(kind: Kind, function: &Function) -> TokenStream {
     } = function;
     let (vis, ident, block) = (&item.vis, &item.sig.ident, &item.block);
     let (outer, inner): (Vec<_>, Vec<_>) = item.attrs.iter().partition(|a| is_outer(a));
-    let cfg = outer.iter().filter(|a| a.path().is_ident("cfg"));
+    let cfg: Vec<_> = outer.iter().filter(|a| a.path().is_ident("cfg")).collect();
     let worker = quote!(::durabletask_worker);
-    // The body keeps its own name out of its scope, so that `countdown` in `countdown` means the
-    // type: that is what an orchestrator that calls itself passes to `call_child`.
+    // What stands for the task as a value is a function that makes it: a unit struct or constant
+    // would turn every `let hello = …` in its scope into a pattern.
+    //
+    // The body keeps the name out of its scope, so that `countdown` in `countdown` means the
+    // task: that is what an orchestrator that calls itself passes to `call_child`.
     let body = format_ident!("__{}", ident, span = ident.span());
     let input_type = &input.ty;
     let call = quote_spanned!(context.ty.span()=> #body(context, input));
@@ -67,9 +70,16 @@ pub(crate) fn expand(kind: Kind, function: &Function) -> TokenStream {
     };
     quote! {
         #(#outer)*
+        #[must_use]
+        #vis fn #ident() -> #ident {
+            #ident {}
+        }
+
+        #(#cfg)*
+        #[doc(hidden)]
         #[allow(non_camel_case_types)]
         #[derive(Debug, Clone, Copy)]
-        #vis struct #ident;
+        #vis struct #ident {}
 
         #(#cfg)*
         impl #worker::#task for #ident {
@@ -85,7 +95,7 @@ pub(crate) fn expand(kind: Kind, function: &Function) -> TokenStream {
                 Output = ::core::result::Result<Self::Output, #worker::Failure>,
             > + ::core::marker::Send #lifetime {
                 #(#inner)*
-                #[allow(clippy::unused_async)]
+                #[allow(clippy::unused_async, clippy::ignored_unit_patterns)]
                 async fn #body(#context, #input) -> #output #block
 
                 async move {

@@ -8,9 +8,10 @@ use proc_macro::TokenStream;
 
 /// Makes an orchestrator of an async function.
 ///
-/// `async fn f(ctx: OrchestrationContext, input: I) -> Result<O>` becomes a unit type `f` that
-/// implements `Orchestrator`: it knows its wire name, input and output, and is registered with
-/// `.orchestrator(f)` and called with `ctx.call_child(f, input)`. The wire name is the
+/// `async fn f(ctx: OrchestrationContext, input: I) -> Result<O>` becomes a type `f` that
+/// implements `Orchestrator` and knows its wire name, input and output, and a function `f()` that
+/// makes one. It is registered with `.orchestrator(f)` and called with
+/// `ctx.call_child(f, input)`. The wire name is the
 /// function's name as written, or `#[orchestrator(name = "…")]`.
 #[proc_macro_attribute]
 pub fn orchestrator(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -19,9 +20,9 @@ pub fn orchestrator(options: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes an activity of an async function.
 ///
-/// `async fn f(ctx: ActivityContext, input: I) -> Result<O>` becomes a unit type `f` that
-/// implements `Activity`: it knows its wire name, input and output, and is registered with
-/// `.activity(f)` and called with `ctx.call(f, input)`. The wire name is the function's name as
+/// `async fn f(ctx: ActivityContext, input: I) -> Result<O>` becomes a type `f` that
+/// implements `Activity` and knows its wire name, input and output, and a function `f()` that
+/// makes one. It is registered with `.activity(f)` and called with `ctx.call(f, input)`. The wire name is the function's name as
 /// written, or `#[activity(name = "…")]`.
 #[proc_macro_attribute]
 pub fn activity(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -30,7 +31,8 @@ pub fn activity(options: TokenStream, item: TokenStream) -> TokenStream {
 
 fn run(kind: expand::Kind, options: TokenStream, item: TokenStream) -> TokenStream {
     parse::Function::parse(kind, options.into(), item.into())
-        .map(|function| expand::expand(kind, &function))
-        .unwrap_or_else(syn::Error::into_compile_error)
+        .map_or_else(syn::Error::into_compile_error, |function| {
+            expand::expand(kind, &function)
+        })
         .into()
 }

@@ -57,10 +57,10 @@ impl Function {
         });
         Ok(Self {
             name,
+            item,
             context,
             input,
             output,
-            item,
         })
     }
 }
@@ -119,5 +119,65 @@ impl Parse for Options {
         }
         input.parse::<Option<Token![,]>>()?;
         Ok(Self { name: Some(name) })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::panic, reason = "tests")]
+mod tests {
+    use quote::quote;
+
+    use super::*;
+
+    fn refused(options: TokenStream, item: TokenStream) -> String {
+        match Function::parse(Kind::Activity, options, item) {
+            Ok(function) => panic!("{} is accepted", function.name.value()),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn what_is_no_task_is_refused_in_words() {
+        for (item, message) in [
+            (
+                quote! { struct S; },
+                "#[activity] goes on an async function",
+            ),
+            (quote! { fn f(_: C, _: ()) -> R {} }, "write `async fn`"),
+            (quote! { async fn f(_: C, _: ()) {} }, "returns a `Result`"),
+            (
+                quote! { async fn f(_: C) -> R {} },
+                "`(ctx: ActivityContext, input: T)`",
+            ),
+            (
+                quote! { async fn f(_: C, a: A, b: B) -> R {} },
+                "one input besides",
+            ),
+            (quote! { async fn f(&self, a: A) -> R {} }, "without `self`"),
+            (
+                quote! { async fn f<T>(_: C, a: T) -> R {} },
+                "cannot be generic",
+            ),
+            (
+                quote! { async unsafe fn f(_: C, a: A) -> R {} },
+                "cannot be unsafe",
+            ),
+        ] {
+            let said = refused(quote!(), item);
+            assert!(said.contains(message), "{said}");
+        }
+        let item = quote! { async fn f(_: C, _: ()) -> R {} };
+        let said = refused(quote!(version = "1"), item.clone());
+        assert!(said.contains("the only option is `name"), "{said}");
+        let said = refused(quote!(name = " "), item);
+        assert!(said.contains("a wire name is not blank"), "{said}");
+    }
+
+    #[test]
+    fn the_wire_name_is_the_functions_own_or_the_one_given() {
+        let item = quote! { pub(crate) async fn r#match(_: C, _: ()) -> R {} };
+        let name = |options| Function::parse(Kind::Activity, options, item.clone()).map(|f| f.name);
+        assert_eq!(name(quote!()).unwrap().value(), "match");
+        assert_eq!(name(quote!(name = "Match")).unwrap().value(), "Match");
     }
 }

@@ -38,9 +38,8 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new<O: Orchestrator>(orchestrator: O, session: Session) -> Self {
-        drop(orchestrator);
         let mut registry = Registry::new();
-        registry.add_orchestrator::<O>().unwrap();
+        registry.add_orchestrator(orchestrator).unwrap();
         Self {
             registry,
             history: Vec::new(),
@@ -142,7 +141,7 @@ impl Driver {
     }
 
     /// Runs activities and timers until the orchestration ends, one answer an episode; its output.
-    pub(crate) fn to_end(&mut self, input: &str) -> Result<String, Failure> {
+    pub(crate) fn run_to_end(&mut self, input: &str) -> Result<String, Failure> {
         let mut commands = self.start(input);
         let mut answers = VecDeque::new();
         let mut timers = Vec::new();

@@ -1,1 +1,7 @@
-//! Tests of replay.
+//! Tests of replay by topic. Orchestrators are plans of the harness.
+
+mod guids;
+mod matching;
+mod size;
+mod timers;
+mod waits;

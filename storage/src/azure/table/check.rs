@@ -9,8 +9,15 @@ use crate::table::{
     Value, Write,
 };
 
+/// 1601-01-01T00:00:00Z in ticks, the first date that a table takes.
+const MIN_DATE_TICKS: i64 = 504_911_232_000_000_000;
+
 /// Checks row count, partition, distinctness and the size of each row.
 pub(super) fn transaction(operation: &'static str, table: &str, writes: &[Write]) -> Result<()> {
+    if writes.is_empty() {
+        return Err(error(ErrorKind::Invalid, operation, table)
+            .with_detail("a transaction needs at least one write"));
+    }
     if writes.len() > MAX_TRANSACTION_ROWS {
         return Err(
             error(ErrorKind::PayloadTooLarge, operation, table).with_detail(format!(
@@ -101,6 +108,10 @@ fn row_size(operation: &'static str, table: &str, row: &Row) -> Result<()> {
                     )));
                 }
                 bytes.len()
+            }
+            Value::DateTime(stamp) if stamp.ticks() < MIN_DATE_TICKS => {
+                return Err(error(ErrorKind::Invalid, operation, table)
+                    .with_detail(format!("column {name} is before 1601-01-01")));
             }
             Value::Guid(_) => 16,
             Value::Int64(_) | Value::Double(_) | Value::DateTime(_) => 8,

@@ -101,9 +101,6 @@ impl Tables for AzureTables {
 
     async fn transact(&self, table: &str, writes: Vec<Write>) -> Result<Vec<Option<ETag>>> {
         const OPERATION: &str = "transact";
-        if writes.is_empty() {
-            return Ok(Vec::new());
-        }
         check::transaction(OPERATION, table, &writes)?;
         let boundaries = batch::Boundaries::new(self.transport.env());
         let endpoint = self.transport.endpoint(Service::Table);

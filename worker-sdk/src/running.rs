@@ -1,0 +1,62 @@
+//! A worker at work.
+
+use std::sync::Arc;
+
+use durabletask_azurestorage::partition::TablePartitionManager;
+use durabletask_azurestorage::{Executors, HubWorker, TaskHub, TaskHubError};
+
+use crate::shutdown_signal;
+use crate::worker::{Worker, WorkerError};
+
+/// A worker that runs in the background of this process.
+///
+/// Dropping it is a crash: what it held comes back after the visibility timeouts. Call
+/// [`RunningWorker::stop`].
+#[derive(Debug)]
+#[must_use = "dropping it stops the worker like a crash"]
+pub struct RunningWorker(HubWorker);
+
+impl RunningWorker {
+    /// Stops cleanly: takes nothing new, lets running work end (10 s at most), gives the rest
+    /// back and releases the partitions. True if all work ended in time.
+    pub async fn stop(self) -> Result<bool, TaskHubError> {
+        self.0.stop().await
+    }
+
+    /// The provider's worker.
+    pub fn hub_worker(&self) -> &HubWorker {
+        &self.0
+    }
+}
+
+impl Drop for RunningWorker {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Worker {
+    /// Starts running the hub's orchestrations and activities in the background. The hub must
+    /// exist, as [`TaskHub::open`] makes it.
+    pub fn start(&self, hub: &TaskHub) -> RunningWorker {
+        let settings = hub.settings();
+        let worker_id = settings.worker_id(hub.env());
+        let manager = TablePartitionManager::new(hub.account(), settings, worker_id, hub.env());
+        let registry = self.registry();
+        let executors = Executors {
+            orchestrators: registry.clone(),
+            activities: registry,
+        };
+        RunningWorker(HubWorker::start(hub.clone(), executors, Arc::new(manager)))
+    }
+
+    /// Runs until the operating system asks the process to end (SIGTERM, SIGINT), then stops
+    /// cleanly.
+    pub async fn run(&self, hub: &TaskHub) -> Result<(), WorkerError> {
+        let running = self.start(hub);
+        shutdown_signal().await;
+        tracing::info!("stopping: running work may end, at most 10 s");
+        running.stop().await?;
+        Ok(())
+    }
+}
