@@ -3,32 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::future::Future;
-use std::path::PathBuf;
+mod common;
 
+use std::future::Future;
+
+use common::Folder;
 use durabletask_storage::conformance::{Check, checks};
 use durabletask_storage::embedded::EmbeddedStore;
 use durabletask_storage::{Account, Env, VirtualEnv};
-
-/// A folder that is removed at the end of its test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let name = format!("durabletask-{}", Env::system().new_uuid());
-        Self(std::env::temp_dir().join(name))
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("hub.db")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Runs the checks on an account each and reports all that fail.
 fn run_all<F>(kept: impl Fn(&Check) -> bool, mut run: impl FnMut(Check, String) -> F)

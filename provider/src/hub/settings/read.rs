@@ -43,7 +43,7 @@ impl SettingsSources {
 /// Defaults that depend on where the process runs (chapter 01 §4.3, §4.4).
 fn platform_defaults(settings: &mut HubSettings, app_settings: &AppSettings) {
     let site = app_settings.get("WEBSITE_SITE_NAME");
-    settings.app_name = site.unwrap_or_default().to_owned();
+    site.unwrap_or_default().clone_into(&mut settings.app_name);
     let stamp = app_settings.get("WEBSITE_CURRENT_STAMPNAME");
     if let (Some(stamp), Some(instance)) = (stamp, app_settings.get("RoleInstanceId")) {
         settings.worker_id = Some(format!("{stamp}:{instance}"));
