@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use durabletask_core::Timestamp;
@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::hub::{HubError, HubSettings, create_hub, open_account};
 use crate::queue::signal::Signal;
+use crate::session::store::SessionStore;
 use crate::wire::large::LargeStore;
 use crate::wire::names::{self, HubNames};
 
@@ -33,6 +34,8 @@ struct Inner {
     /// The last stamp given out, in ticks.
     last_stamp: AtomicI64,
     signals: Mutex<BTreeMap<String, Arc<Signal>>>,
+    /// The session stores of workers in this process.
+    sessions: Mutex<Vec<Weak<SessionStore>>>,
     /// Who waits in this process for an instance to end.
     waiting: Mutex<HashMap<String, Weak<Notify>>>,
 }
@@ -68,6 +71,7 @@ impl TaskHub {
             sequence: AtomicI64::new(0),
             last_stamp: AtomicI64::new(0),
             signals: Mutex::default(),
+            sessions: Mutex::default(),
             waiting: Mutex::default(),
         }))
     }
@@ -173,6 +177,29 @@ impl TaskHub {
     /// Wakes the reader of that queue, if it is in this process.
     pub(crate) fn wake(&self, queue: &str) {
         self.signal(queue).set();
+    }
+
+    /// Registers the sessions of a worker in this process.
+    pub(crate) fn add_sessions(&self, sessions: &Arc<SessionStore>) {
+        let mut stores = self.lock_sessions();
+        stores.retain(|store| store.strong_count() > 0);
+        stores.push(Arc::downgrade(sessions));
+    }
+
+    /// Drops what workers of this process hold of an instance that is changed behind their backs:
+    /// re-created, rewound or purged.
+    pub(crate) fn forget_session(&self, instance_id: &str) {
+        let stores: Vec<_> = self.lock_sessions().clone();
+        for store in stores.iter().filter_map(Weak::upgrade) {
+            store.forget(instance_id);
+        }
+    }
+
+    fn lock_sessions(&self) -> MutexGuard<'_, Vec<Weak<SessionStore>>> {
+        self.0
+            .sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Registers somebody who waits for that instance in this process.

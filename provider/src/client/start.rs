@@ -15,9 +15,9 @@ use crate::queue::outbox::{SenderIdentity, Sending};
 use crate::wire::instance_row;
 use crate::wire::large;
 
-/// Bytes of tag text that fit a row: they are written inline by the first commit, and more would
-/// make it fail for ever (chapter 03 §4.5).
-const MAX_TAG_BYTES: usize = 30 * 1024;
+/// UTF-16 units of the tags' JSON that fit a row: they are written inline by the first commit,
+/// and more would make it fail for ever (chapter 03 §4.5).
+const MAX_TAG_UNITS: usize = large::MAX_INLINE_UNITS;
 
 /// Which existing instances a start may replace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct StartOptions {
     pub instance_id: Option<String>,
     /// The orchestrator's version; `defaultVersion` or the empty version if absent.
     pub version: Option<String>,
-    /// Tags, inherited by children; 30 KiB of text at most.
+    /// Tags, inherited by children; 30 Ki UTF-16 units of JSON at most.
     pub tags: Option<Tags>,
     /// Not to run before this time, seven days ahead at most.
     pub start_at: Option<Timestamp>,
@@ -49,7 +49,8 @@ pub struct StartOptions {
 impl HubClient {
     /// Starts an orchestration and returns its instance id. Durable when this returns: the start
     /// message is queued and the Pending row written, in that order. Price: one queue and two
-    /// table transactions; an input above 45 KiB adds a blob write.
+    /// table transactions; an input above 45 KiB adds a blob write. If the answer to the row's
+    /// write is lost, this goes on until storage answers.
     pub async fn start(
         &self,
         name: &str,
@@ -98,16 +99,19 @@ impl HubClient {
             hub.put_large(&value.blob_name, value.content.into())
                 .await?;
         }
+        let is_new = existing.is_none();
         let write = match existing.and_then(|row| row.etag) {
             Some(etag) => Write::Replace(row, Condition::Matches(etag)),
             None => Write::Insert(row),
         };
-        let table = &hub.tables().instances;
-        match hub.account().tables.write(table, write).await {
+        match hub.write_instance(write).await {
             // Another starter was faster: its row stands, our message is weeded out
             // (chapter 03 §5.2).
             Err(error) if !error.is_conflict() => return Err(error.into()),
             _ => {}
+        }
+        if !is_new {
+            hub.forget_session(&instance_id);
         }
         // Only now: a faster reader would find no row and put the start back.
         hub.wake(&sending.queue);
@@ -124,15 +128,10 @@ impl HubClient {
                     .to_owned(),
             ));
         }
-        let tag_bytes = options
-            .tags
-            .iter()
-            .flat_map(Tags::iter)
-            .map(|(key, value)| key.len() + value.len())
-            .sum::<usize>();
-        if tag_bytes > MAX_TAG_BYTES {
+        let tags = options.tags.as_ref().map(instance_row::tags_column);
+        if tags.is_some_and(|json| large::exceeds_units(&json, MAX_TAG_UNITS)) {
             return Err(TaskHubError::InvalidArgument(format!(
-                "the tags have {tag_bytes} bytes, {MAX_TAG_BYTES} are possible; put large values into the input"
+                "the tags have more than {MAX_TAG_UNITS} characters of JSON; put large values into the input"
             )));
         }
         Ok(())

@@ -76,6 +76,12 @@ fn judge_start(
             (Some(row), Some(message)) => row.eq_ignore_ascii_case(message),
             (row, _) => row.is_none(),
         };
+        let created = row.created_time.unwrap_or(Timestamp::MIN);
+        let is_same_generation = started.generation == Some(row.generation.unwrap_or(0));
+        // A commit of the execution that this one replaces may have put its id into the row that
+        // the client had just written: stamps are distinct, so the time tells whose row it is.
+        // .NET throws such a start away.
+        let is_own = is_own || (is_same_generation && created == arrival.stamped);
         if is_own {
             // .NET runs an instance that was terminated before its scheduled start (§4.6.3).
             let was_terminated = row.runtime_status == Some(OrchestrationStatus::Terminated)
@@ -86,11 +92,10 @@ fn judge_start(
                 StartVerdict::Process
             };
         }
-        let created = row.created_time.unwrap_or(Timestamp::MIN);
         let is_pending = row.runtime_status == Some(OrchestrationStatus::Pending);
         let is_scheduled_after = (created < arrival.stamped && is_pending)
             || (arrival.dequeue_count > 1 && arrival.received > created);
-        if started.generation == Some(row.generation.unwrap_or(0)) && is_scheduled_after {
+        if is_same_generation && is_scheduled_after {
             return StartVerdict::Discard;
         }
     }
@@ -145,6 +150,7 @@ mod tests {
         assert_eq!(verdict(Some(&row("mine", Terminated)), 10, 1), Discard);
         assert_eq!(verdict(Some(&row("other", Pending)), 11, 1), Discard);
         assert_eq!(verdict(Some(&row("other", Pending)), 9, 1), Defer);
+        assert_eq!(verdict(Some(&row("other", Running)), 10, 1), Process);
         assert_eq!(verdict(Some(&row("other", Running)), 11, 1), Defer);
         assert_eq!(verdict(Some(&row("other", Running)), 11, 2), Discard);
     }

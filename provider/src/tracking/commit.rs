@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use durabletask_core::episode::{CommitPlan, Outbound, RuntimeState};
-use durabletask_core::{HistoryEvent, OrchestrationInstance};
+use durabletask_core::HistoryEvent;
+use durabletask_core::episode::{CommitPlan, Outbound};
 use durabletask_storage::{Condition, ETag, Write};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::history::{NewHistory, Written};
 use crate::TaskHub;
+use crate::dispatch::Pending;
 use crate::error::TaskHubError;
 use crate::queue::outbox::{SenderIdentity, Sending};
 use crate::session::Loaded;
@@ -21,12 +22,14 @@ pub(crate) struct CommitBase<'a> {
     pub(crate) instance_id: &'a str,
     /// The control queue of the session, for timers (chapter 02 §0).
     pub(crate) control_queue: &'a str,
-    /// The session's identity before this commit.
-    pub(crate) sender: OrchestrationInstance,
+    /// The session before this commit.
+    pub(crate) sender: SenderIdentity,
     pub(crate) sentinel: Option<ETag>,
     pub(crate) instance_etag: Option<ETag>,
     /// Blobs of the history as it was loaded.
     pub(crate) blobs: Vec<String>,
+    /// Settling of earlier messages: over before history is written (design.md §6).
+    pub(crate) settling: &'a Pending,
 }
 
 /// How a commit ended, when storage answered.
@@ -48,12 +51,9 @@ impl TaskHub {
         base: CommitBase<'_>,
         mut plan: CommitPlan,
     ) -> Result<Committed, TaskHubError> {
-        let sender = SenderIdentity {
-            instance: base.sender,
-            episode: Some(i32::try_from(plan.state.episodes()).unwrap_or(i32::MAX)),
-        };
         let outbound = std::mem::take(&mut plan.outbound);
-        self.send_all(base.control_queue, outbound, &sender).await?;
+        self.send_all(base.control_queue, outbound, &base.sender)
+            .await?;
 
         let execution_id = plan.state.execution_id().unwrap_or_default().to_owned();
         let new = NewHistory {
@@ -66,6 +66,7 @@ impl TaskHub {
         let mut prepared = self.prepare_rows(&new).await?;
         let urls = std::mem::take(&mut prepared.urls);
         let new_blobs = std::mem::take(&mut prepared.blobs);
+        base.settling.finished().await;
         let sentinel = match self.write_history(&new, prepared).await? {
             Written::Committed(sentinel) => sentinel,
             Written::LoadAnew => return Ok(Committed::LoadAnew),
@@ -157,8 +158,7 @@ impl TaskHub {
             (true, None) => Write::Insert(row),
             (true, Some(etag)) => Write::Merge(row, Condition::Matches(etag)),
         };
-        let table = &self.tables().instances;
-        Ok(self.account().tables.write(table, write).await?)
+        Ok(self.write_instance(write).await?)
     }
 
     /// Removes blobs that nothing refers to any more. One that cannot be removed is left to purge
@@ -178,13 +178,3 @@ impl TaskHub {
 
 /// Blobs of a replaced execution deleted at the same time.
 const MAX_CONCURRENT_BLOB_DELETES: usize = 16;
-
-impl CommitBase<'_> {
-    /// The identity under which a session sends: as loaded, or of the start message.
-    pub(crate) fn sender_of(instance_id: &str, state: &RuntimeState) -> OrchestrationInstance {
-        state.started().map_or_else(
-            || OrchestrationInstance::current(instance_id),
-            |started| started.instance.clone(),
-        )
-    }
-}

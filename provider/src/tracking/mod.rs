@@ -5,3 +5,4 @@ pub(crate) mod history;
 pub(crate) mod load;
 pub(crate) mod repair;
 pub(crate) mod status;
+mod unknown;
