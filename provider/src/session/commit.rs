@@ -69,6 +69,10 @@ impl Driver {
                 self.put_back(settled);
                 Ok(Left::default())
             }
+            Committed::Replaced => {
+                self.delete(settled);
+                Ok(Left::default())
+            }
             Committed::Done(next) => {
                 self.delete(settled);
                 if next.state.status().is_terminal() {

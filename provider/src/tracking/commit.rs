@@ -1,11 +1,9 @@
 //! Making an episode durable, in the one order that loses nothing (design.md §6, chapter 02 §8):
 //! outbound messages, history, instance row, inbound deletes.
 
-use std::sync::Arc;
-
-use durabletask_core::HistoryEvent;
+use durabletask_core::OrchestrationStatus;
 use durabletask_core::episode::{CommitPlan, Outbound};
-use durabletask_storage::{Condition, ETag, Write};
+use durabletask_storage::{Condition, ETag, Row, Write};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::history::{NewHistory, Written};
@@ -14,7 +12,7 @@ use crate::dispatch::Pending;
 use crate::error::TaskHubError;
 use crate::queue::outbox::{SenderIdentity, Sending};
 use crate::session::Loaded;
-use crate::wire::instance_row::{self, Checkpoint};
+use crate::wire::instance_row::{self, Checkpoint, InstanceRow};
 
 /// What a commit starts from.
 #[derive(Debug)]
@@ -40,6 +38,9 @@ pub(crate) enum Committed {
     /// History is durable or somebody else's; the session must be loaded anew, and the inbound
     /// messages put back.
     LoadAnew,
+    /// History is durable, and the instance row belongs to a newer execution that a client has
+    /// created meanwhile: nothing is left to do for this one.
+    Replaced,
 }
 
 impl TaskHub {
@@ -85,14 +86,17 @@ impl TaskHub {
             now: self.env().now(),
             replaces_blobs: !replaced.is_empty(),
         };
-        let instance_etag = self
-            .write_checkpoint(
-                &checkpoint,
-                plan.state.new_events(),
-                urls,
-                base.instance_etag,
-            )
-            .await?;
+        let new_events = plan.state.new_events();
+        let events = new_events.iter().map(|event| &**event).zip(urls);
+        let row = instance_row::checkpoint_row(&checkpoint, events);
+        let before = base.sender.instance.execution_id.as_deref();
+        let instance_etag = match self
+            .write_checkpoint(&checkpoint, row, base.instance_etag, before)
+            .await?
+        {
+            Some(etag) => etag,
+            None => return Ok(Committed::Replaced),
+        };
         self.delete_blobs(&replaced).await;
 
         let mut blobs = if plan.execution_changed {
@@ -144,21 +148,41 @@ impl TaskHub {
             .await
     }
 
+    /// Writes the instance row; `None` if it belongs to a newer execution. `before` is the
+    /// execution that the row may name besides the committed one.
+    ///
+    /// A row that tells when an execution was created is written only over the version that we
+    /// know, if we know one: over the row that a client has just created it would make that
+    /// client's start look like a duplicate. .NET does so only under `useInstanceTableEtag`.
     async fn write_checkpoint(
         &self,
         checkpoint: &Checkpoint<'_>,
-        new_events: &[Arc<HistoryEvent>],
-        urls: Vec<Option<String>>,
+        row: Row,
         etag: Option<ETag>,
-    ) -> Result<Option<ETag>, TaskHubError> {
-        let events = new_events.iter().map(|event| &**event).zip(urls);
-        let row = instance_row::checkpoint_row(checkpoint, events);
-        let write = match (self.settings().use_instance_table_etag, etag) {
-            (false, _) => Write::InsertOrMerge(row),
-            (true, None) => Write::Insert(row),
-            (true, Some(etag)) => Write::Merge(row, Condition::Matches(etag)),
+        before: Option<&str>,
+    ) -> Result<Option<Option<ETag>>, TaskHubError> {
+        let is_guarded = self.settings().use_instance_table_etag;
+        let creates = row.get("CreatedTime").is_some();
+        let write = match etag {
+            None if is_guarded => Write::Insert(row),
+            Some(etag) if is_guarded => Write::Merge(row, Condition::Matches(etag)),
+            Some(etag) if creates => {
+                let guarded = Write::Merge(row.clone(), Condition::Matches(etag));
+                match self.write_instance(guarded).await {
+                    Err(error) if error.is_conflict() || error.is_not_found() => {
+                        let stored = self.instance_row(checkpoint.instance_id, false).await?;
+                        let executions = [Some(checkpoint.execution_id), before];
+                        if stored.is_some_and(|row| is_of_newer(&row, executions)) {
+                            return Ok(None);
+                        }
+                    }
+                    outcome => return Ok(Some(outcome?)),
+                }
+                Write::InsertOrMerge(row)
+            }
+            _ => Write::InsertOrMerge(row),
         };
-        Ok(self.write_instance(write).await?)
+        Ok(Some(self.write_instance(write).await?))
     }
 
     /// Removes blobs that nothing refers to any more. One that cannot be removed is left to purge
@@ -174,6 +198,12 @@ impl TaskHub {
             })
             .await;
     }
+}
+
+/// Whether a client has created the row for another execution than these.
+fn is_of_newer(row: &InstanceRow, executions: [Option<&str>; 2]) -> bool {
+    row.runtime_status == Some(OrchestrationStatus::Pending)
+        && !executions.contains(&row.execution_id.as_deref())
 }
 
 /// Blobs of a replaced execution deleted at the same time.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::layered::{Call, Layer, wrap};
-use crate::{Account, Env};
+use crate::{Account, Env, Result};
 
 /// Delays each call by a fixed time before it is passed on. In virtual time the elapsed time over
 /// the delay is the length of the critical path.
@@ -24,7 +24,8 @@ impl Latency {
 impl Layer for Latency {
     type Ticket = ();
 
-    async fn start(&self, _call: Call<'_>) {
+    async fn start(&self, _call: Call<'_>) -> Result<()> {
         self.env.sleep(self.delay).await;
+        Ok(())
     }
 }

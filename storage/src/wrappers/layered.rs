@@ -1,7 +1,7 @@
 //! All methods of the three services, each passed on between a layer's `start` and `end`.
 
 use std::fmt::Debug;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -18,11 +18,17 @@ pub(super) trait Layer: Debug + Send + Sync + 'static {
     /// What `start` hands to `end`.
     type Ticket: Send;
 
-    /// Before the call; the call waits for it.
-    fn start(&self, call: Call<'_>) -> impl Future<Output = Self::Ticket> + Send;
+    /// Before the call, which waits for it and is not made if this fails.
+    fn start(&self, call: Call<'_>) -> impl Future<Output = Result<Self::Ticket>> + Send;
 
-    /// After the call, unless its caller gave up on it.
-    fn end(&self, _ticket: Self::Ticket, _outcome: Outcome) {}
+    /// After the call, unless its caller gave up on it. A failure here replaces the answer.
+    fn end(
+        &self,
+        _ticket: Self::Ticket,
+        _outcome: Outcome,
+    ) -> impl Future<Output = Result<()>> + Send {
+        ready(Ok(()))
+    }
 }
 
 pub(super) struct Call<'a> {
@@ -68,9 +74,10 @@ impl<L: Layer> Layered<L> {
                 resource,
                 arguments,
             })
-            .await;
+            .await?;
         let result = call.await;
-        self.layer.end(ticket, Outcome::of(&result, count));
+        let outcome = Outcome::of(&result, count);
+        self.layer.end(ticket, outcome).await?;
         result
     }
 }
@@ -234,9 +241,10 @@ impl<L: Layer> Tables for Layered<L> {
                 resource: table,
                 arguments: &|| Arguments::Writes(vec![write.clone()]),
             })
-            .await;
+            .await?;
         let result = self.inner.tables.write(table, write).await;
-        self.layer.end(ticket, Outcome::of(&result, |_| 1));
+        let outcome = Outcome::of(&result, |_| 1);
+        self.layer.end(ticket, outcome).await?;
         result
     }
 
@@ -248,9 +256,10 @@ impl<L: Layer> Tables for Layered<L> {
                 resource: table,
                 arguments: &|| Arguments::Writes(writes.clone()),
             })
-            .await;
+            .await?;
         let result = self.inner.tables.transact(table, writes).await;
-        self.layer.end(ticket, Outcome::of(&result, Vec::len));
+        let outcome = Outcome::of(&result, Vec::len);
+        self.layer.end(ticket, outcome).await?;
         result
     }
 }
