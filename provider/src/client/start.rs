@@ -6,18 +6,21 @@ use durabletask_core::{
     EventKind, ExecutionStarted, HistoryEvent, OrchestrationInstance, OrchestrationStatus, Tags,
     TaskMessage, Timestamp, TraceContext,
 };
-use durabletask_storage::{Condition, MAX_VISIBILITY_SECONDS, Write};
+use durabletask_storage::{Condition, MAX_VISIBILITY_SECONDS, Row, Write};
 
 use super::{HubClient, check_instance_id};
 use crate::error::TaskHubError;
 use crate::hub::OverridableStates;
 use crate::queue::outbox::{SenderIdentity, Sending};
-use crate::wire::instance_row;
+use crate::wire::instance_row::{self, InstanceRow};
 use crate::wire::large;
 
 /// UTF-16 units of the tags' JSON that fit a row: they are written inline by the first commit,
 /// and more would make it fail for ever (chapter 03 §4.5).
 const MAX_TAG_UNITS: usize = large::MAX_INLINE_UNITS;
+
+/// Attempts to replace the row of an instance that keeps changing.
+const MAX_ROW_ATTEMPTS: usize = 20;
 
 /// Which existing instances a start may replace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,23 +102,51 @@ impl HubClient {
             hub.put_large(&value.blob_name, value.content.into())
                 .await?;
         }
-        let is_new = existing.is_none();
-        let write = match existing.and_then(|row| row.etag) {
-            Some(etag) => Write::Replace(row, Condition::Matches(etag)),
-            None => Write::Insert(row),
-        };
-        match hub.write_instance(write).await {
-            // Another starter was faster: its row stands, our message is weeded out
-            // (chapter 03 §5.2).
-            Err(error) if !error.is_conflict() => return Err(error.into()),
-            _ => {}
-        }
-        if !is_new {
+        self.write_created(&instance_id, existing.as_ref(), row)
+            .await?;
+        if existing.is_some() {
             hub.forget_session(&instance_id);
         }
         // Only now: a faster reader would find no row and put the start back.
         hub.wake(&sending.queue);
         Ok(instance_id)
+    }
+
+    /// Writes the row of a new execution over the one that was read. A row that changed meanwhile
+    /// but is of the same generation was only brought up to date by its worker, and is replaced
+    /// all the same; .NET gives up then, and the start is lost. One table transaction, two more
+    /// for each such change.
+    async fn write_created(
+        &self,
+        instance_id: &str,
+        existing: Option<&InstanceRow>,
+        row: Row,
+    ) -> Result<(), TaskHubError> {
+        let generation = existing.map(|row| row.generation.unwrap_or(0));
+        let mut etag = existing.and_then(|row| row.etag.clone());
+        for _ in 0..MAX_ROW_ATTEMPTS {
+            let write = match etag.take() {
+                Some(etag) => Write::Replace(row.clone(), Condition::Matches(etag)),
+                None => Write::Insert(row.clone()),
+            };
+            match self.hub.write_instance(write).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_conflict() || error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+            let stored = self.hub.instance_row(instance_id, false).await?;
+            if let Some(stored) = stored {
+                if Some(stored.generation.unwrap_or(0)) != generation {
+                    // Another starter was faster: its row stands, our message is weeded out
+                    // (chapter 03 §5.2). Or it is our own row, whose answer was lost.
+                    return Ok(());
+                }
+                etag = stored.etag;
+            }
+        }
+        Err(TaskHubError::Busy {
+            instance_id: instance_id.to_owned(),
+        })
     }
 
     fn check_options(&self, options: &StartOptions) -> Result<(), TaskHubError> {
