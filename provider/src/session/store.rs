@@ -52,8 +52,10 @@ pub(crate) struct Work {
 #[derive(Debug)]
 struct Session {
     partition: PartitionId,
-    /// A driver task works on it.
+    /// It has a driver task, perhaps still waiting for a slot.
     is_busy: bool,
+    /// Its driver works on a batch: the execution of that batch is the active one.
+    is_working: bool,
     /// The partition was lost, or the instance changed behind us: forget what is loaded when the
     /// driver comes back.
     is_stale: bool,
@@ -74,6 +76,7 @@ impl Session {
         Self {
             partition,
             is_busy: false,
+            is_working: false,
             is_stale: false,
             execution: None,
             joined: Vec::new(),
@@ -89,7 +92,7 @@ impl Session {
             self.batches.push_back(Batch::default());
         } else {
             let wanted = inbound.execution_id();
-            let is_active = (self.is_busy || self.loaded.is_some()) && !self.is_stale;
+            let is_active = (self.is_working || self.loaded.is_some()) && !self.is_stale;
             let joins = match wanted {
                 Some(wanted) => Some(wanted) == self.execution.as_deref(),
                 // A start that waits is the newest execution: what was sent after it is for it.
@@ -252,6 +255,7 @@ impl SessionStore {
             .and_then(|loaded| loaded.state.execution_id().map(str::to_owned))
             .or_else(|| batch.execution.clone());
         session.is_stale = false;
+        session.is_working = true;
         let work = Work {
             partition: session.partition,
             batch,
@@ -309,12 +313,11 @@ impl SessionStore {
                 .loaded
                 .as_ref()
                 .and_then(|loaded| loaded.state.execution_id().map(str::to_owned));
-            // Nothing is loaded: what waits forms batches of its own.
-            session.is_busy = session.loaded.is_some();
+            // If nothing is loaded, what waits forms batches of its own.
+            session.is_working = false;
             for inbound in deferred.into_iter().chain(waiting) {
                 session.add(inbound);
             }
-            session.is_busy = true;
         }
         drop(dropped);
     }

@@ -25,12 +25,15 @@ pub(crate) struct Seen {
     pub(crate) outcome: Option<Outcome>,
 }
 
+/// Calls that take longer on their way back.
+type Slow = Box<dyn Fn(&SeenCall<'_>) -> Duration + Send>;
 type Decide = Box<dyn FnMut(&SeenCall<'_>) -> Option<Trouble> + Send>;
 
 /// The faults of one worker: none until a test sets them.
 pub(crate) struct TestFaults {
     env: Env,
     decide: Mutex<Option<Decide>>,
+    slow: Mutex<Option<Slow>>,
     /// Longest way of a call, one direction, in milliseconds.
     max_way_ms: u64,
     log: Mutex<Log>,
@@ -53,6 +56,7 @@ impl TestFaults {
         Self {
             env: env.clone(),
             decide: Mutex::default(),
+            slow: Mutex::default(),
             max_way_ms,
             log: Mutex::default(),
         }
@@ -64,6 +68,11 @@ impl TestFaults {
         decide: impl FnMut(&SeenCall<'_>) -> Option<Trouble> + Send + 'static,
     ) {
         *self.decide.lock().unwrap() = Some(Box::new(decide));
+    }
+
+    /// Makes answers take that much longer.
+    pub(crate) fn slow_down(&self, by: impl Fn(&SeenCall<'_>) -> Duration + Send + 'static) {
+        *self.slow.lock().unwrap() = Some(Box::new(by));
     }
 
     /// The `n`-th call (from 0) that `is_meant` fails so; the others pass.
@@ -117,6 +126,9 @@ impl Faults for TestFaults {
             Some(decide) => decide(call).unwrap_or_default(),
             None => Trouble::None,
         };
+        let slow = self.slow.lock().unwrap();
+        let longer = slow.as_ref().map_or(Duration::ZERO, |by| by(call));
+        drop(slow);
         let mut log = self.log.lock().unwrap();
         log.marks += 1;
         let from = log.marks;
@@ -132,7 +144,7 @@ impl Faults for TestFaults {
         });
         Fate {
             way_there: way(),
-            way_back: way(),
+            way_back: way() + longer,
             trouble,
         }
     }

@@ -39,10 +39,16 @@ impl World {
     }
 
     async fn rows(&self, table: &str) -> Vec<Row> {
-        let page = self.account.tables.query(table, &Query::default()).await;
-        let page = page.unwrap();
-        assert!(page.continuation.is_none());
-        page.rows
+        let mut query = Query::default();
+        let mut rows = Vec::new();
+        loop {
+            let page = self.account.tables.query(table, &query).await.unwrap();
+            rows.extend(page.rows);
+            query.continuation = page.continuation;
+            if query.continuation.is_none() {
+                return rows;
+            }
+        }
     }
 
     /// The instance's events as stored, all executions that left rows.
@@ -72,19 +78,22 @@ impl World {
 
     /// Asserts that history is whole and holds one outcome per task and one end.
     pub(crate) async fn assert_one_outcome_per_task(&self, id: &str) {
-        let history = self.history(id).await;
-        let mut answered = std::collections::BTreeSet::new();
-        for event in &history {
-            if let Some(task) = event.answered_task() {
-                assert!(answered.insert(task), "{id}: task {task} has two outcomes");
-            }
-        }
-        let count = |event_type| {
-            let of_type = |event: &&HistoryEvent| event.event_type() == event_type;
-            history.iter().filter(of_type).count()
-        };
-        assert_eq!(count(EventType::ExecutionStarted), 1, "{id}");
-        assert_eq!(count(EventType::ExecutionCompleted), 1, "{id}");
+        assert_one_outcome(id, &self.history(id).await);
+    }
+
+    /// The same for the current execution, which may have followed others.
+    pub(crate) async fn assert_history_is_whole(&self, id: &str) {
+        let row = self.instance(id).await.unwrap();
+        let execution = row.get_str("ExecutionId").unwrap();
+        let key = names::escape_key(id);
+        let rows = self.rows(&self.settings.names().history_table()).await;
+        let own: Vec<HistoryEvent> = rows
+            .iter()
+            .filter(|row| row.partition_key == key && !history_row::is_sentinel(row))
+            .filter(|row| history_row::execution_id(row) == Some(execution))
+            .map(|row| history_row::row_to_event(row).unwrap())
+            .collect();
+        assert_one_outcome(id, &own);
     }
 
     /// The instance's row.
@@ -121,6 +130,21 @@ impl World {
         };
         message::to_queue_text(message::encode(&data), TextEncoding::Utf8)
     }
+}
+
+fn assert_one_outcome(id: &str, history: &[HistoryEvent]) {
+    let mut answered = std::collections::BTreeSet::new();
+    for event in history {
+        if let Some(task) = event.answered_task() {
+            assert!(answered.insert(task), "{id}: task {task} has two outcomes");
+        }
+    }
+    let count = |event_type| {
+        let of_type = |event: &&HistoryEvent| event.event_type() == event_type;
+        history.iter().filter(of_type).count()
+    };
+    assert_eq!(count(EventType::ExecutionStarted), 1, "{id}");
+    assert_eq!(count(EventType::ExecutionCompleted), 1, "{id}");
 }
 
 pub(crate) fn raised(name: &str, input: &str) -> EventKind {

@@ -83,6 +83,11 @@ impl World {
         self.start_with(name, scripts, self.settings.clone(), |_| {})
     }
 
+    /// A running worker whose storage is as quick as the world's account.
+    pub(crate) fn start_quick(&self, name: &str, scripts: Scripts) -> TestWorker {
+        self.start_over(name, scripts, self.settings.clone(), 0, |_| {})
+    }
+
     /// The same, with settings of its own, and faults that are there from its first call.
     pub(crate) fn start_with(
         &self,
@@ -91,7 +96,18 @@ impl World {
         settings: HubSettings,
         prepare: impl FnOnce(&TestFaults),
     ) -> TestWorker {
-        let faults = Arc::new(TestFaults::new(&self.env, MAX_WAY_MS));
+        self.start_over(name, scripts, settings, MAX_WAY_MS, prepare)
+    }
+
+    fn start_over(
+        &self,
+        name: &str,
+        scripts: Scripts,
+        settings: HubSettings,
+        max_way_ms: u64,
+        prepare: impl FnOnce(&TestFaults),
+    ) -> TestWorker {
+        let faults = Arc::new(TestFaults::new(&self.env, max_way_ms));
         prepare(&faults);
         let account = Faulty::wrap(self.account.clone(), self.env.clone(), faults.clone());
         let manager = TablePartitionManager::new(&account, &settings, name, &self.env);
