@@ -90,12 +90,11 @@ impl TaskHub {
         let events = new_events.iter().map(|event| &**event).zip(urls);
         let row = instance_row::checkpoint_row(&checkpoint, events);
         let before = base.sender.instance.execution_id.as_deref();
-        let instance_etag = match self
+        let written = self
             .write_checkpoint(&checkpoint, row, base.instance_etag, before)
-            .await?
-        {
-            Some(etag) => etag,
-            None => return Ok(Committed::Replaced),
+            .await?;
+        let Some(instance_etag) = written else {
+            return Ok(Committed::Replaced);
         };
         self.delete_blobs(&replaced).await;
 

@@ -1,7 +1,9 @@
 //! Bringing an instance row that is behind its history up to date (chapter 03 §3.6, design.md §6).
 
-use durabletask_core::EventType;
+use std::sync::Arc;
+
 use durabletask_core::episode::RuntimeState;
+use durabletask_core::{EventType, HistoryEvent, OrchestrationStatus};
 use durabletask_storage::{Condition, Write};
 
 use crate::TaskHub;
@@ -10,12 +12,12 @@ use crate::wire::instance_row::{self, Checkpoint, InstanceRow};
 use crate::wire::names;
 
 impl TaskHub {
-    /// Rewrites the row if it is missing, or shows an older state of the same execution; fails
-    /// with a conflict if it has changed since it was read. True if it did. Price: one table
-    /// transaction at most.
+    /// Rewrites the row if it is missing, or shows an older state of the same execution or an
+    /// earlier execution; fails with a conflict if it has changed since it was read. True if it
+    /// did. Price: one table transaction at most.
     ///
-    /// `state` and `row` must be straight from storage. .NET repairs finished instances only, and
-    /// whatever the row says by then.
+    /// `state` and `row` must be straight from storage. .NET repairs the rows of finished
+    /// executions only, and only if they name that execution.
     pub(crate) async fn repair_row(
         &self,
         instance_id: &str,
@@ -78,10 +80,22 @@ impl TaskHub {
 }
 
 fn is_behind(row: &InstanceRow, execution_id: &str, state: &RuntimeState) -> bool {
-    let is_same = row.execution_id.as_deref() == Some(execution_id);
+    if row.execution_id.as_deref() != Some(execution_id) {
+        return is_followed(row, state);
+    }
     // A rewound run stays Pending until it ends, as with .NET.
     let differs = row.runtime_status != Some(state.status()) && state.status().is_terminal();
     let last = state.events().last().map(|event| event.timestamp);
-    let is_older = row.last_updated_time < last;
-    is_same && (differs || is_older)
+    differs || row.last_updated_time < last
+}
+
+/// Whether the row's execution was followed by that of the history, which is written first. A
+/// Pending row is more often that of an execution that a client has just created and that has no
+/// history yet; if not, the history is of an execution that was created later, and by no client.
+fn is_followed(row: &InstanceRow, state: &RuntimeState) -> bool {
+    let is_start = |event: &&Arc<HistoryEvent>| event.as_started().is_some();
+    let start = state.events().iter().find(is_start);
+    let is_later = start.is_some_and(|start| Some(start.timestamp) > row.created_time);
+    let is_by_client = state.started().is_some_and(|s| s.generation.is_some());
+    row.runtime_status != Some(OrchestrationStatus::Pending) || (is_later && !is_by_client)
 }

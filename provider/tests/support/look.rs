@@ -96,6 +96,14 @@ impl World {
         assert_one_outcome(id, &own);
     }
 
+    /// Asserts that the row names the execution whose history is stored.
+    pub(crate) async fn assert_execution_is_current(&self, id: &str, row: &Row) {
+        let history = self.history(id).await;
+        let started = history.iter().find_map(HistoryEvent::as_started).unwrap();
+        let execution = started.instance.execution_id.as_deref();
+        assert_eq!(row.get_str("ExecutionId"), execution, "{id}");
+    }
+
     /// The instance's row.
     pub(crate) async fn instance(&self, id: &str) -> Option<Row> {
         let key = names::escape_key(id);

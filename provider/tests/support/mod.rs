@@ -1,5 +1,6 @@
 //! Workers on a hub in virtual time: scripted user code over storage that may fail.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 pub(crate) mod faults;
 pub(crate) mod look;

@@ -165,11 +165,11 @@ impl World {
         what: &str,
         mut is_so: impl FnMut() -> F,
     ) {
-        for _ in 0..60_000 {
+        for _ in 0..20_000 {
             if is_so().await {
                 return;
             }
-            self.env.sleep(Duration::from_millis(10)).await;
+            self.env.sleep(Duration::from_millis(30)).await;
         }
         panic!("never: {what}");
     }

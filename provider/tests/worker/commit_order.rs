@@ -11,8 +11,7 @@ fn calls_of_one(calls: Vec<Seen>) -> Vec<Seen> {
     let is_own = |call: &Seen| match &call.arguments {
         Arguments::Writes(writes) => writes[0].keys().partition == "one",
         Arguments::Put { text, .. } => text.contains("\"InstanceId\":\"one\""),
-        Arguments::Delete { .. } => call.resource.contains("-control-"),
-        Arguments::Update { .. } => call.resource.contains("-control-"),
+        Arguments::Delete { .. } | Arguments::Update { .. } => call.resource.contains("-control-"),
         Arguments::Query(query) => query.filter.as_deref().is_some_and(|f| f.contains("'one'")),
         _ => false,
     };

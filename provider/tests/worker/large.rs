@@ -22,7 +22,12 @@ fn transactions(worker: &TestWorker) -> Vec<Vec<Write>> {
 #[test]
 fn values_of_every_size_arrive() {
     on_hub(1, |world| async move {
-        let steps = vec![Do::Input, Do::Event("Go"), call("Large", "50000"), Do::Event("End")];
+        let steps = vec![
+            Do::Input,
+            Do::Event("Go"),
+            call("Large", "50000"),
+            Do::Event("End"),
+        ];
         let echo = || Scripts::default().with("Echo", steps.clone());
         // Below both limits, between them (chapter 03 §4.5), above both.
         for (id, length) in [("small", 10), ("between", 40_000), ("large", 100_000)] {
@@ -31,13 +36,23 @@ fn values_of_every_size_arrive() {
             world.begin(id, "Echo", Some(&value)).await;
             let client = world.client();
             let status = client.status(id).await.unwrap().unwrap();
-            assert_eq!(status.input.as_deref(), Some(value.as_str()), "{id} before it runs");
-            client.raise_event(id, "Go", Some(value.clone())).await.unwrap();
+            assert_eq!(
+                status.input.as_deref(),
+                Some(value.as_str()),
+                "{id} before it runs"
+            );
+            client
+                .raise_event(id, "Go", Some(value.clone()))
+                .await
+                .unwrap();
             world.pass(3.0).await;
             assert!(alpha.worker.stop().await.unwrap());
             // Another worker reads all of it back.
             let beta = world.start("beta", echo());
-            client.raise_event(id, "End", Some("end".into())).await.unwrap();
+            client
+                .raise_event(id, "End", Some("end".into()))
+                .await
+                .unwrap();
             let output = world.output(id).await;
             let expected = format!("{value},{value},{},end", "世".repeat(50_000));
             assert!(output == expected, "{id}: {} bytes", output.len());
@@ -69,7 +84,10 @@ fn a_commit_of_many_rows_and_many_bytes_is_split_within_the_limits() {
                 assert!(bytes < MAX_TRANSACTION_BYTES, "{bytes}");
             }
             let first: usize = transactions[..3].iter().map(Vec::len).sum();
-            assert!(first > 130, "the first commit takes three transactions or fewer");
+            assert!(
+                first > 130,
+                "the first commit takes three transactions or fewer"
+            );
             let rows: Vec<usize> = transactions.iter().map(Vec::len).collect();
             assert!(rows.iter().any(|rows| (40..99).contains(rows)), "{rows:?}");
         });
@@ -123,16 +141,25 @@ fn blobs_of_a_replaced_execution_are_deleted_and_no_reference_stays() {
         world.begin("one", "Count", Some("0")).await;
         let client = world.client();
         let value = "x".repeat(50_000);
-        client.raise_event("one", "Go", Some(value.clone())).await.unwrap();
+        client
+            .raise_event("one", "Go", Some(value.clone()))
+            .await
+            .unwrap();
         world.pass(3.0).await;
         for _ in 0..3 {
-            client.raise_event("one", "Go", Some(value.clone())).await.unwrap();
+            client
+                .raise_event("one", "Go", Some(value.clone()))
+                .await
+                .unwrap();
             world.pass(3.0).await;
         }
         assert_eq!(world.output("one").await, format!("{value},3"));
         let container = world.settings.names().large_message_container();
         let blobs = &world.account.blobs;
-        let page = blobs.list_blobs(&container, "one/history-", None).await.unwrap();
+        let page = blobs
+            .list_blobs(&container, "one/history-", None)
+            .await
+            .unwrap();
         let names: Vec<_> = page.blobs.iter().map(|blob| blob.name.as_str()).collect();
         // Of the last execution: its event, and its result.
         assert_eq!(names.len(), 2, "{names:?}");

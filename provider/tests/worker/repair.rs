@@ -8,7 +8,7 @@ use crate::support::script::Do;
 use crate::support::world::{World, on_hub, scripts};
 
 /// The worker dies between history and the `n`-th instance row; another takes over.
-async fn lose_row(world: &World, id: &str, n: u32, steps: Vec<Do>) {
+async fn lose_row(world: &World, id: &str, input: &str, n: u32, steps: Vec<Do>) {
     let with = || scripts().with("It", steps.clone());
     let alpha = world.start("alpha", with());
     alpha.faults.set({
@@ -20,13 +20,17 @@ async fn lose_row(world: &World, id: &str, n: u32, steps: Vec<Do>) {
             (rows >= n).then_some(Trouble::Before(ErrorKind::Unreachable))
         }
     });
-    world.begin(id, "It", Some("in")).await;
+    world.begin(id, "It", Some(input)).await;
+    let client = world.client();
+    for _ in 0..2 {
+        client.raise_event(id, "Go", None).await.unwrap();
+    }
     world.pass(2.0).await;
     alpha.worker.abort();
-    let _beta = world.start("alpha", with());
+    let beta = world.start("alpha", with());
     world.pass(60.0).await;
     assert_eq!(world.messages().await, 0);
-    _beta.worker.stop().await.unwrap();
+    beta.worker.stop().await.unwrap();
 }
 
 #[test]
@@ -36,7 +40,7 @@ fn the_row_of_a_finished_instance_is_repaired() {
             ("small", vec![Do::Input], 2),
             ("large", vec![Do::Repeat("\"世", 70_000)], 70_000),
         ] {
-            lose_row(&world, id, 1, steps).await;
+            lose_row(&world, id, "in", 1, steps).await;
             let client = world.client();
             let status = client.status(id).await.unwrap().unwrap();
             assert_eq!(status.runtime_status, OrchestrationStatus::Completed);
@@ -52,11 +56,27 @@ fn the_row_of_a_finished_instance_is_repaired() {
 #[test]
 fn the_row_of_a_running_instance_is_repaired() {
     on_hub(1, |world| async move {
-        let steps = vec![Do::Status("\"here\""), Do::Event("Go")];
-        lose_row(&world, "one", 1, steps).await;
+        let steps = vec![Do::Status("\"here\""), Do::Event("Never")];
+        lose_row(&world, "one", "in", 1, steps).await;
         let row = world.instance("one").await.unwrap();
         assert_eq!(row.get_str("RuntimeStatus"), Some("Running"));
         assert_eq!(row.get_str("Name"), Some("It"));
+    });
+}
+
+#[test]
+fn the_row_of_an_earlier_execution_is_repaired() {
+    on_hub(1, |world| async move {
+        // Continues as new at once, and ends in the same commit; or goes on running.
+        let ends = vec![Do::Input, Do::CountTo(2)];
+        let runs = vec![Do::Event("Go"), Do::CountTo(2)];
+        for (id, steps, status) in [("ends", ends, "Completed"), ("runs", runs, "Running")] {
+            lose_row(&world, id, "0", 1, steps).await;
+            let row = world.instance(id).await.unwrap();
+            assert_eq!(row.get_str("RuntimeStatus"), Some(status), "{id}");
+            assert_eq!(row.get_str("Input"), Some("2"), "{id}");
+            world.assert_execution_is_current(id, &row).await;
+        }
     });
 }
 

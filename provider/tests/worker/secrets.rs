@@ -48,24 +48,39 @@ fn payloads_are_never_logged() {
             let mut calls = 0;
             alpha.faults.set(move |_| {
                 calls += 1;
-                let kinds = [ErrorKind::Unreachable, ErrorKind::UnknownOutcome, ErrorKind::Invalid];
+                let kinds = [
+                    ErrorKind::Unreachable,
+                    ErrorKind::UnknownOutcome,
+                    ErrorKind::Invalid,
+                ];
                 (calls % 7 == 0).then_some(Trouble::Before(kinds[calls % 3]))
             });
             let client = world.client();
             let input = Some(marked("input"));
             client.start("It", input, with_id("one")).await.unwrap();
-            client.start("Nobody", Some(marked("x")), with_id("two")).await.unwrap();
+            client
+                .start("Nobody", Some(marked("x")), with_id("two"))
+                .await
+                .unwrap();
             let queue = world.control_queue();
             for text in [
                 MARK.to_owned(),
                 format!("{{\"{MARK}"),
-                format!(r#"{{"TaskMessage":{{"Event":{{"$type":"DurableTask.Core.History.Odd","Input":"{MARK}"}}}}}}"#),
+                format!(
+                    r#"{{"TaskMessage":{{"Event":{{"$type":"DurableTask.Core.History.Odd","Input":"{MARK}"}}}}}}"#
+                ),
                 format!(r#"{{"TaskMessage":null,"CompressedBlobName":null,"x":"{MARK}"}}"#),
             ] {
                 world.put(&queue, &text).await;
             }
-            client.raise_event("one", "Go", Some(marked("event"))).await.unwrap();
-            client.raise_event("none", "Go", Some(marked("event"))).await.unwrap();
+            client
+                .raise_event("one", "Go", Some(marked("event")))
+                .await
+                .unwrap();
+            client
+                .raise_event("none", "Go", Some(marked("event")))
+                .await
+                .unwrap();
             client.suspend("one", Some(marked("reason"))).await.unwrap();
             client.resume("one", Some(marked("reason"))).await.unwrap();
             let output = world.output("one").await;

@@ -21,7 +21,11 @@ fn shaky(world: &World, name: &str) -> TestWorker {
                 Trouble::After(ErrorKind::UnknownOutcome),
             ];
             // A receive whose answer is lost costs a visibility timeout and nothing else.
-            let per_mille = if call.operation == Operation::GetMessages { 5 } else { 30 };
+            let per_mille = if call.operation == Operation::GetMessages {
+                5
+            } else {
+                30
+            };
             let draw = usize::try_from(env.random_u64() % 1_000).unwrap();
             (draw < per_mille).then(|| kinds[draw % kinds.len()])
         });
@@ -52,7 +56,10 @@ async fn soak(world: &World) {
         let client = world.client();
         match n % 3 {
             0 => {
-                client.raise_event(&id, "Go", Some("go".into())).await.unwrap();
+                client
+                    .raise_event(&id, "Go", Some("go".into()))
+                    .await
+                    .unwrap();
                 assert_eq!(world.output(&id).await, MIXED, "{id}");
             }
             1 => assert_eq!(world.output(&id).await, "x,Hello child!", "{id}"),
@@ -67,7 +74,10 @@ async fn soak(world: &World) {
                             status.runtime_status.is_terminal() || input >= generation
                         })
                         .await;
-                    client.raise_event(&id, "Go", Some("go".into())).await.unwrap();
+                    client
+                        .raise_event(&id, "Go", Some("go".into()))
+                        .await
+                        .unwrap();
                 }
                 assert_eq!(world.output(&id).await, "go,3", "{id}");
             }

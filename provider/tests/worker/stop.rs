@@ -29,7 +29,7 @@ fn a_stop_hands_back_what_nobody_worked_on() {
         assert!(queues.peek_messages(&queue, 32).await.unwrap().is_empty());
         let began = world.env.monotonic();
         assert!(alpha.worker.stop().await.unwrap());
-        let took = world.env.monotonic() - began;
+        let took = world.env.monotonic().saturating_sub(began);
         assert!(took < Duration::from_secs(10), "{took:?}");
         // The running one is done and deleted; the rest is visible at once.
         assert_eq!(world.messages().await, 7);
@@ -54,7 +54,7 @@ fn a_stop_waits_for_deletes_but_not_for_ever() {
             world.output(&id).await;
             let began = world.env.monotonic();
             assert_eq!(alpha.worker.stop().await.unwrap(), is_clean);
-            let took = (world.env.monotonic() - began).as_secs_f64();
+            let took = world.env.monotonic().saturating_sub(began).as_secs_f64();
             let expected = if is_clean { 3.0..7.0 } else { 9.9..10.1 };
             assert!(expected.contains(&took), "{took}");
         }
@@ -65,7 +65,11 @@ fn a_stop_waits_for_deletes_but_not_for_ever() {
 fn a_stop_lets_activities_end_and_gives_long_ones_back() {
     on_hub(1, |world| async move {
         let steps = |seconds| vec![crate::support::script::call("Sleep", seconds)];
-        let with = || scripts().with("Short", steps("5")).with("Long", steps("300"));
+        let with = || {
+            scripts()
+                .with("Short", steps("5"))
+                .with("Long", steps("300"))
+        };
         let alpha = world.start("alpha", with());
         world.begin("short", "Short", None).await;
         world.begin("long", "Long", None).await;
@@ -98,15 +102,27 @@ fn a_message_received_while_stopping_is_handed_back() {
         world.put(&world.work_item_queue(), &item).await;
         let is_taken = async || {
             let queues = &world.account.queues;
-            let control = queues.peek_messages(&world.control_queue(), 1).await.unwrap();
-            let items = queues.peek_messages(&world.work_item_queue(), 1).await.unwrap();
+            let control = queues
+                .peek_messages(&world.control_queue(), 1)
+                .await
+                .unwrap();
+            let items = queues
+                .peek_messages(&world.work_item_queue(), 1)
+                .await
+                .unwrap();
             control.is_empty() || items.is_empty()
         };
         world.until("one is received", is_taken).await;
         alpha.worker.stop().await.unwrap();
         let queues = &world.account.queues;
-        let control = queues.peek_messages(&world.control_queue(), 1).await.unwrap();
-        let items = queues.peek_messages(&world.work_item_queue(), 1).await.unwrap();
+        let control = queues
+            .peek_messages(&world.control_queue(), 1)
+            .await
+            .unwrap();
+        let items = queues
+            .peek_messages(&world.work_item_queue(), 1)
+            .await
+            .unwrap();
         assert_eq!((control.len(), items.len()), (1, 1));
     });
 }
@@ -122,7 +138,10 @@ fn a_partition_changes_hands_without_loss_under_load() {
             for id in &ids {
                 world.begin(id, "Mixed", None).await;
                 let client = world.client();
-                client.raise_event(id, "Go", Some("go".into())).await.unwrap();
+                client
+                    .raise_event(id, "Go", Some("go".into()))
+                    .await
+                    .unwrap();
                 world.pass(0.5).await;
             }
         };
@@ -131,9 +150,11 @@ fn a_partition_changes_hands_without_loss_under_load() {
             let began = world.env.monotonic();
             let beta = world.start("beta", scripts());
             world
-                .until("beta has its share", async || beta.worker.partitions().len() == 2)
+                .until("beta has its share", async || {
+                    beta.worker.partitions().len() == 2
+                })
                 .await;
-            let took = world.env.monotonic() - began;
+            let took = world.env.monotonic().saturating_sub(began);
             assert!(took < Duration::from_secs(20), "hand-over took {took:?}");
             world.pass(5.0).await;
             assert!(alpha.worker.stop().await.unwrap());
@@ -155,10 +176,12 @@ fn a_stop_without_storage_ends_in_time() {
         let alpha = world.start("alpha", scripts());
         world.begin("one", "Wait", None).await;
         world.pass(2.0).await;
-        alpha.faults.set(|_| Some(Trouble::Before(ErrorKind::Unreachable)));
+        alpha
+            .faults
+            .set(|_| Some(Trouble::Before(ErrorKind::Unreachable)));
         let began = world.env.monotonic();
         assert!(!alpha.worker.stop().await.unwrap());
-        let took = world.env.monotonic() - began;
+        let took = world.env.monotonic().saturating_sub(began);
         assert!(took < Duration::from_secs(11), "{took:?}");
     });
 }
