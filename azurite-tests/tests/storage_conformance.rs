@@ -11,6 +11,23 @@ use futures::stream;
 /// Checks under way at once. They are mostly waiting.
 const CONCURRENT_CHECKS: usize = 8;
 
+/// Where Azurite 3.35 differs from the service, besides the checks that say so themselves.
+const AZURITE_DIFFERS: [(&str, &str); 2] = [
+    (
+        "tables::come_and_go",
+        "rows are found by a table's name in its own case only",
+    ),
+    (
+        "queries::filter_rows",
+        "dates are compared by the millisecond",
+    ),
+];
+
+fn is_for_azurite(check: &Check) -> bool {
+    let name = check.name().replace(' ', "");
+    !check.is_service_only() && AZURITE_DIFFERS.iter().all(|(differs, _)| *differs != name)
+}
+
 /// Runs the checks side by side, each under names of its own, and reports all that fail.
 async fn run_all(kept: impl Fn(&Check) -> bool) {
     let connection = Connection::parse(&azurite::connection().await).unwrap();
@@ -34,18 +51,16 @@ async fn run_all(kept: impl Fn(&Check) -> bool) {
 
 #[tokio::test]
 async fn azurite_conforms() {
-    run_all(|check| !check.is_service_only() && !check.is_slow()).await;
+    run_all(|check| is_for_azurite(check) && !check.is_slow()).await;
 }
 
 #[tokio::test]
 async fn azurite_conforms_where_it_takes_time() {
-    run_all(|check| !check.is_service_only() && check.is_slow()).await;
+    run_all(|check| is_for_azurite(check) && check.is_slow()).await;
 }
 
-/// Azurite's known differences are few enough to look at now and then. What our own checks before
-/// sending make good is not among them any more.
 #[tokio::test]
 #[ignore = "shows where Azurite differs from the service"]
 async fn azurite_differs() {
-    run_all(Check::is_service_only).await;
+    run_all(|check| !is_for_azurite(check)).await;
 }

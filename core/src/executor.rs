@@ -39,7 +39,8 @@ pub struct EpisodeWork {
     pub instance: OrchestrationInstance,
     /// History that this run has not seen, replayed silently.
     pub past: Vec<Arc<HistoryEvent>>,
-    /// The events of this episode, from OrchestratorStarted on.
+    /// The events of this episode, from OrchestratorStarted on. Their `is_played` is already what
+    /// history will say; an executor tells replay from the list that an event is in.
     pub new: Vec<Arc<HistoryEvent>>,
 }
 

@@ -17,14 +17,24 @@
 //!     Ok(format!("Hello {city}!"))
 //! }
 //!
-//! # fn main() -> Result<(), WorkerError> {
-//! let worker = Worker::builder()
-//!     .orchestrator(hello_cities)
-//!     .activity(hello)
-//!     .build()?;
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use durabletask_worker::hub::{HubSettings, StoreChoice};
+//! # let settings = HubSettings::new("docs", 1).with_store(StoreChoice::Memory);
+//! # let env = durabletask_storage::Env::system();
+//! # let hub = durabletask_worker::TaskHub::open(settings, &env).await?;
+//! let worker = Worker::builder().orchestrator(hello_cities).activity(hello).build()?;
+//! let running = worker.start(&hub);
+//!
+//! let client = Client::new(&hub);
+//! let greetings = client.run(hello_cities, ()).await?;
+//! assert_eq!(greetings, ["Hello Tokyo!", "Hello Seattle!", "Hello London!"]);
+//! # running.stop().await?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! What an orchestrator may do, and what it must not, is told at [`OrchestrationContext`].
 
 // So that the macros' paths also resolve in this crate's own tests.
 #[cfg(test)]
@@ -69,7 +79,7 @@ pub use durabletask_azurestorage::{
 /// What most programs need.
 pub mod prelude {
     pub use crate::{
-        Activity, ActivityContext, CallOptions, ChildOptions, Either, Failure,
+        Activity, ActivityContext, CallOptions, ChildOptions, Client, Either, Failure,
         OrchestrationContext, Orchestrator, Result, Worker, WorkerError, activity, orchestrator,
     };
 }

@@ -105,7 +105,7 @@ pub struct CommitPlan {
     /// the order of their decision.
     pub outbound: Vec<Outbound>,
     /// The state with the new events, which stay its new events until
-    /// [`RuntimeState::committed`].
+    /// [`RuntimeState::committed`], and the custom status for the instance row.
     pub state: RuntimeState,
     /// Index of the row of the first new event: how many rows stay as they are.
     pub first_row: usize,

@@ -42,7 +42,7 @@ pub struct WaitId(pub u64);
 /// Something that user code can see. Poll it until nothing moves, then ask for the next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// The orchestrator begins; name, input and the rest are in [`Replay::started`].
+    /// The orchestrator begins; name, input and the rest are in [`Replay::started`](super::Replay::started).
     Start,
     /// A task has its answer.
     Resolved {
@@ -51,7 +51,7 @@ pub enum Step {
         /// How it ended.
         outcome: TaskOutcome,
     },
-    /// An external event is there for this wait; [`Replay::take_event`] hands it out.
+    /// An external event is there for this wait; [`Replay::take_event`](super::Replay::take_event) hands it out.
     Event {
         /// Which.
         wait: WaitId,

@@ -20,9 +20,9 @@ pub enum StoreChoice {
     /// Azure Storage, or the emulator.
     Azure {
         /// The main account.
-        main: Connection,
+        main: Box<Connection>,
         /// The account of tables and blobs, if that is another one (§1.2).
-        tracking: Option<Connection>,
+        tracking: Option<Box<Connection>>,
     },
 }
 
@@ -31,7 +31,7 @@ pub enum StoreChoice {
 pub(super) fn resolve_connection(
     app_settings: &AppSettings,
     name: &str,
-) -> Result<Connection, SettingsError> {
+) -> Result<Box<Connection>, SettingsError> {
     let sections = [
         format!("ConnectionStrings:AzureWebJobs{name}"),
         format!("AzureWebJobs{name}"),
@@ -50,10 +50,12 @@ pub(super) fn resolve_connection(
         } else {
             continue;
         };
-        return connection.map_err(|source| SettingsError::BadConnection {
-            section: section.replace(':', "__"),
-            source,
-        });
+        return connection
+            .map(Box::new)
+            .map_err(|source| SettingsError::BadConnection {
+                section: section.replace(':', "__"),
+                source,
+            });
     }
     Err(SettingsError::Connection(name.to_owned()))
 }

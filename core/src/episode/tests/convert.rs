@@ -313,6 +313,39 @@ fn trace_contexts_are_passed_on() {
 }
 
 #[test]
+fn a_generation_takes_over_what_is_not_changed() {
+    let trace = TraceContext {
+        trace_parent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        ..TraceContext::default()
+    };
+    for (new_trace, new_version) in [(false, None), (true, Some("2.0".to_owned()))] {
+        let first = ExecutionStarted {
+            parent_trace_context: Some(trace.clone()),
+            scheduled_start_time: Some(crate::Timestamp::UNIX_EPOCH),
+            ..child_start(Some(tags(&[("k", "v")])))
+        };
+        let end = Completion {
+            new_trace,
+            new_version: new_version.clone(),
+            ..Completion::new(OrchestrationStatus::ContinuedAsNew, Some("next".into()))
+        };
+        let mut stamps = Hub::new(Plan::Input).stamps;
+        let events = crate::episode::convert::next_generation(&first, end, &mut stamps);
+        let expected = ExecutionStarted {
+            instance: OrchestrationInstance::new("it", format!("{:032x}", 1)),
+            version: new_version.or(first.version.clone()),
+            input: Some("next".into()),
+            parent_trace_context: (!new_trace).then(|| trace.clone()),
+            generate_new_trace: new_trace,
+            scheduled_start_time: None,
+            generation: None,
+            ..first
+        };
+        assert_eq!(events[1].as_started(), Some(&expected));
+    }
+}
+
+#[test]
 fn exceptions_are_written_as_dotnet_writes_them() {
     let mut failure = FailureDetails::new("my::Error", "boom \"quoted\"\n日本");
     failure.stack_trace = Some("   at x".into());

@@ -1,6 +1,13 @@
 //! External events (chapter 04 §2.5, §6.4).
 
+use std::sync::Arc;
+
 use crate::harness::{Hub, Plan};
+use crate::replay::{ContinueOptions, Finish, Replay, ReplayOptions, Step};
+use crate::{
+    Action, Command, Completion, EventKind, EventRaised, HistoryEvent, OrchestrationInstance,
+    OrchestrationStatus, Timestamp,
+};
 use Plan::{All, Call, Event, Race, Seq, TakeEvents, Timer};
 
 fn outputs(plan: Plan, batches: &[&[(&str, &str)]]) -> Option<String> {
@@ -63,24 +70,28 @@ fn an_event_that_was_handed_out_but_not_taken_goes_back_to_its_place() {
     assert_eq!(output.as_deref(), Some("done,1,2"));
 }
 
+fn replay() -> Replay {
+    let instance = OrchestrationInstance::new("it", "e");
+    Replay::new(instance, ReplayOptions::default())
+}
+
+fn raised(input: &str) -> Arc<HistoryEvent> {
+    let raised = EventRaised {
+        name: Some("e".into()),
+        input: Some(input.into()),
+        parent_trace_context: None,
+    };
+    let kind = EventKind::EventRaised(Box::new(raised));
+    Arc::new(HistoryEvent::new(Timestamp::MIN, kind))
+}
+
 #[test]
 fn an_untaken_event_wakes_the_next_wait() {
-    use crate::replay::{Replay, ReplayOptions, Step};
-    use crate::{EventKind, EventRaised, HistoryEvent, OrchestrationInstance, Timestamp};
-    let mut replay = Replay::new(
-        OrchestrationInstance::new("it", "e"),
-        ReplayOptions::default(),
-    );
+    let mut replay = replay();
     let at = std::panic::Location::caller();
     let older = replay.wait_event("e", at);
     let newer = replay.wait_event("e", at);
-    let raised = EventRaised {
-        name: Some("e".into()),
-        input: Some("1".into()),
-        parent_trace_context: None,
-    };
-    let event = HistoryEvent::new(Timestamp::MIN, EventKind::EventRaised(Box::new(raised)));
-    replay.push(event.into(), false);
+    replay.push(raised("1"), false);
     assert_eq!(replay.next_step(), Some(Step::Event { wait: newer }));
     replay.cancel_wait(newer);
     assert_eq!(replay.next_step(), Some(Step::Event { wait: older }));
@@ -88,6 +99,38 @@ fn an_untaken_event_wakes_the_next_wait() {
     assert_eq!(replay.take_event(older), Some(Some("1".into())));
     assert_eq!(replay.take_event(older), None);
     assert_eq!(replay.next_step(), None);
+}
+
+#[test]
+fn continue_as_new_takes_events_along_unless_told_not_to() {
+    for keep_events in [true, false] {
+        let mut replay = replay();
+        let untaken = replay.wait_event("e", std::panic::Location::caller());
+        replay.push(raised("handed"), false);
+        replay.push(raised("buffered"), false);
+        assert_eq!(replay.next_step(), Some(Step::Event { wait: untaken }));
+        assert_eq!(replay.next_step(), None);
+        let options = ContinueOptions {
+            new_version: Some("2".into()),
+            keep_events,
+            new_trace: true,
+        };
+        replay.continue_as_new(Some("in".into()), options);
+        replay.finish(Finish::Completed(None));
+        let commands = replay.decide().commands;
+        let expected = Completion {
+            new_version: Some("2".into()),
+            new_trace: true,
+            carryover: ["handed", "buffered"]
+                .into_iter()
+                .filter(|_| keep_events)
+                .map(|input| Arc::unwrap_or_clone(raised(input)))
+                .collect(),
+            ..Completion::new(OrchestrationStatus::ContinuedAsNew, Some("in".into()))
+        };
+        let action = Action::Complete(Box::new(expected));
+        assert_eq!(commands, [Command { id: 0, action }]);
+    }
 }
 
 #[test]

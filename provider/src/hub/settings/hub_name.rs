@@ -50,7 +50,7 @@ fn expand(text: &str, app_settings: &AppSettings) -> String {
             (_, None) => return text.to_owned(),
         }
     }
-    if text.matches('%').count() % 2 == 0 {
+    if text.matches('%').count().is_multiple_of(2) {
         expanded
     } else {
         text.to_owned()

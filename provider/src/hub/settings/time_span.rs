@@ -25,16 +25,19 @@ pub(super) fn parse_time_span(text: &str) -> Option<Duration> {
 pub(super) fn time_span_text(span: Duration) -> String {
     let seconds = span.as_secs();
     let (days, ticks) = (seconds / 86_400, span.subsec_nanos() / 100);
-    let mut text = match days {
+    let days = match days {
         0 => String::new(),
         _ => format!("{days}."),
     };
+    let fraction = match ticks {
+        0 => String::new(),
+        _ => format!(".{ticks:07}"),
+    };
     let (hours, minutes) = (seconds / 3_600 % 24, seconds / 60 % 60);
-    text.push_str(&format!("{hours:02}:{minutes:02}:{:02}", seconds % 60));
-    if ticks > 0 {
-        text.push_str(&format!(".{ticks:07}"));
-    }
-    text
+    format!(
+        "{days}{hours:02}:{minutes:02}:{:02}{fraction}",
+        seconds % 60
+    )
 }
 
 /// One to `digits` digits that make at most `limit`.

@@ -193,11 +193,15 @@ fn query_request(table: &str, query: &Query, operation: &'static str) -> Result<
     Ok(request)
 }
 
+/// Azurite sends an empty partition key where the next row has one; no header means the end.
 fn continuation(answer: &Answer) -> Option<Continuation> {
-    let header = |name: &str| answer.header(name).filter(|value| !value.is_empty());
-    Some(Continuation {
-        next_partition_key: header("x-ms-continuation-nextpartitionkey")?.to_owned(),
-        next_row_key: header("x-ms-continuation-nextrowkey").map(str::to_owned),
+    let partition = answer.header("x-ms-continuation-nextpartitionkey")?;
+    let row = answer
+        .header("x-ms-continuation-nextrowkey")
+        .filter(|key| !key.is_empty());
+    (!partition.is_empty() || row.is_some()).then(|| Continuation {
+        next_partition_key: partition.to_owned(),
+        next_row_key: row.map(str::to_owned),
     })
 }
 

@@ -1,0 +1,77 @@
+//! Storage that fails, answers that get lost, workers that come and go: never two owners.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use durabletask_azurestorage::partition::{PartitionId, PartitionManager};
+
+use crate::world::{on_hub, spread};
+
+#[test]
+fn a_worker_cut_off_gives_up_before_others_take_over_and_comes_back() {
+    on_hub(1, 4, |world| async move {
+        let alpha = world.started("alpha");
+        world.pass(15.0).await;
+        alpha.trouble.cut.store(true, Ordering::Relaxed);
+        let beta = world.started("beta");
+        // Renewed at 10 s; fresh until 40 s.
+        world.pass(24.5).await;
+        let zero = PartitionId::new(0);
+        assert!(alpha.ownership.is_fresh(zero));
+        assert_eq!(alpha.reading().len(), 4);
+        world.pass(1.5).await;
+        assert!(!alpha.ownership.is_fresh(zero));
+        assert_eq!(alpha.reading().len(), 0);
+        world.pass(15.0).await;
+        assert_eq!(beta.reading().len(), 4);
+        alpha.trouble.cut.store(false, Ordering::Relaxed);
+        world.pass(60.0).await;
+        assert_eq!(spread(&[&alpha, &beta]), (0, 4));
+    });
+}
+
+/// The world checks the invariant at every acquisition.
+#[test]
+fn no_partition_ever_has_two_owners() {
+    for seed in 0..60 {
+        on_hub(seed, 8, |world| async move {
+            let names = ["a", "b", "c", "d"];
+            let drains = Duration::from_millis(1 + world.env.random_u64() % 4_000);
+            let workers = names.map(|name| world.worker(name, drains));
+            for worker in &workers {
+                worker.trouble.per_mille.store(60, Ordering::Relaxed);
+                worker.start();
+            }
+            let mut generation = 0;
+            let mut workers = Vec::from(workers);
+            for _ in 0..12 {
+                world.pass(world.env.random_unit() * 30.0).await;
+                let index = usize::try_from(world.env.random_u64() % 4).unwrap();
+                let worker = &workers[index];
+                match world.env.random_u64() % 4 {
+                    0 => {
+                        worker.crash();
+                        generation += 1;
+                        let name = format!("{}{generation}", names[index]);
+                        workers[index] = world.started(&name);
+                    }
+                    1 => {
+                        let _ = worker.manager.stop().await;
+                        world.pass(2.0).await;
+                        workers[index].start();
+                    }
+                    2 => worker.trouble.cut.store(true, Ordering::Relaxed),
+                    _ => worker.trouble.cut.store(false, Ordering::Relaxed),
+                }
+            }
+            for worker in &workers {
+                worker.trouble.cut.store(false, Ordering::Relaxed);
+                worker.trouble.per_mille.store(0, Ordering::Relaxed);
+            }
+            world.pass(150.0).await;
+            let (spread, sum) = spread(&workers.iter().collect::<Vec<_>>());
+            assert_eq!(sum, 8, "seed {seed}");
+            assert!(spread <= 1, "seed {seed}: {spread}");
+        });
+    }
+}
