@@ -137,7 +137,8 @@ impl OrchestrationContext {
             Ok(input) => {
                 let CallOptions { version, tags } = options;
                 let key = self.0.call(|state| {
-                    let version = version.as_deref();
+                    // Empty, not missing, as all .NET flavours have it.
+                    let version = Some(version.as_deref().unwrap_or_default());
                     let task = state
                         .replay
                         .schedule_task(name, version, Some(input), tags, at);
@@ -488,7 +489,8 @@ impl ChildOptions {
     fn into_call(self, name: &str, input: String, fire_and_forget: bool) -> SubOrchestrationCall {
         SubOrchestrationCall {
             name: name.to_owned(),
-            version: self.version,
+            // Empty, not missing, as Core has it.
+            version: Some(self.version.unwrap_or_default()),
             instance_id: self.instance_id,
             input: Some(input),
             tags: self.tags,

@@ -131,8 +131,7 @@ fn flatten(path: &str, json: &Json, blank: &mut Blank, out: &mut BTreeMap<String
                 flatten(&name(member), value, blank, out);
             }
         }
-        Json::String(text) if path.ends_with("StackTrace") => drop(text),
-        Json::Null if path.ends_with("StackTrace") => {}
+        Json::String(_) | Json::Null if path.ends_with("StackTrace") => {}
         Json::String(text) => drop(out.insert(path.to_owned(), blank.member(path, text))),
         other => drop(out.insert(path.to_owned(), blank.text(&other.to_string()))),
     }

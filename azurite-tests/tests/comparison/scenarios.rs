@@ -38,7 +38,7 @@ pub(crate) const SCENARIOS: &[&str] = &[
 /// The settings of a recording.
 fn settings(scenario: &str, connection: &str) -> HubSettings {
     let store = StoreChoice::Azure {
-        main: Connection::parse(connection).unwrap(),
+        main: Connection::parse(connection).unwrap().into(),
         tracking: None,
     };
     let mut settings = HubSettings::new(unique_hub(scenario), 2).with_store(store);
@@ -100,7 +100,7 @@ impl Driver {
             "timer" => self.run("Timer", "timer-1", "2").await,
             "event-timeout" => self.run("EventOrTimeout", "event-2", "2").await,
             "big" => {
-                let input = format!("\"{}\"", "y".repeat(100_000));
+                let input = format!("\"{}\"", "i".repeat(100_000));
                 self.run("BigData", "big-1", &input).await;
             }
             "event" => self.event().await,
