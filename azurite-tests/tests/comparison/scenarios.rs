@@ -36,6 +36,8 @@ pub(crate) const SCENARIOS: &[&str] = &[
     "sub",
     "fails",
     "fails-exceptions",
+    "retry",
+    "retry-sub",
     "eternal",
     "suspend",
     "status",
@@ -133,6 +135,14 @@ impl Driver {
             "fails" | "fails-exceptions" => {
                 self.run("Failing", "fail-1", r#""boom""#).await;
                 self.run("Catching", "catch-1", r#""""#).await;
+            }
+            "retry" => {
+                let key = r#""ebb2a7dd-03e9-42e9-9302-4b951db8b72b""#;
+                self.run("Retrying", "retry-1", key).await;
+            }
+            "retry-sub" => {
+                let key = r#""534e5bb0-6128-48f3-8736-f466adb6f38f""#;
+                self.run("RetryingSub", "rsub-1", key).await;
             }
             "eternal" => self.ends("eternal-1").await,
             "suspend" => self.suspend().await,
