@@ -22,7 +22,9 @@ pub(super) trait Layer: Debug + Send + Sync + 'static {
     fn start(&self, call: Call<'_>) -> impl Future<Output = Self::Ticket> + Send;
 
     /// After the call, unless its caller gave up on it.
-    fn end(&self, _ticket: Self::Ticket, _outcome: Outcome) {}
+    fn end(&self, _ticket: Self::Ticket, _outcome: Outcome) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 pub(super) struct Call<'a> {
@@ -70,7 +72,7 @@ impl<L: Layer> Layered<L> {
             })
             .await;
         let result = call.await;
-        self.layer.end(ticket, Outcome::of(&result, count));
+        self.layer.end(ticket, Outcome::of(&result, count)).await;
         result
     }
 }
@@ -236,7 +238,7 @@ impl<L: Layer> Tables for Layered<L> {
             })
             .await;
         let result = self.inner.tables.write(table, write).await;
-        self.layer.end(ticket, Outcome::of(&result, |_| 1));
+        self.layer.end(ticket, Outcome::of(&result, |_| 1)).await;
         result
     }
 
@@ -250,7 +252,7 @@ impl<L: Layer> Tables for Layered<L> {
             })
             .await;
         let result = self.inner.tables.transact(table, writes).await;
-        self.layer.end(ticket, Outcome::of(&result, Vec::len));
+        self.layer.end(ticket, Outcome::of(&result, Vec::len)).await;
         result
     }
 }
