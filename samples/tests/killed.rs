@@ -12,6 +12,7 @@ use azurite_tests::{azurite, eventually, unique_hub};
 use durabletask_azurestorage::wire::names::HubNames;
 use durabletask_storage::azure::{AzureAccount, AzureOptions, Connection};
 use durabletask_storage::{Account, Env, Query, Row, Value};
+use futures::future::join_all;
 use support::{APPROVAL, FAN_OUT, Folder, HELLO_CITIES, Program};
 
 const CONTROL_QUEUES: u32 = 4;
@@ -128,6 +129,11 @@ impl Hub {
         (all, visible)
     }
 
+    async fn assert_only_visible_messages_are_left(&self) {
+        let (all, visible) = self.count_messages().await;
+        assert!(all > 0 && all == visible, "{visible} of {all} are visible");
+    }
+
     async fn assert_no_partition_is_owned(&self) {
         for row in self.rows(&self.names.partitions_table()).await {
             assert_eq!(row.get_str("CurrentOwner"), None, "{row:?}");
@@ -145,7 +151,9 @@ enum Kill {
 /// and `tasks` activities.
 async fn killed(program: &str, kill: Kill, arguments: &str, tasks: usize, output: &str) {
     let hub = Hub::new("killed").await;
-    let start_worker = || hub.start_worker(program, "phoenix", "--work 400");
+    // Several waves of activities, however many processors there are.
+    let slow = "--work 400 --set maxConcurrentActivityFunctions=8";
+    let start_worker = || hub.start_worker(program, "phoenix", slow);
     let mut worker = start_worker();
     worker.until("Working").await;
     let mut client = hub.start(program, &format!("--client --id {ID} {arguments}"));
@@ -163,9 +171,7 @@ async fn killed(program: &str, kill: Kill, arguments: &str, tasks: usize, output
     let (status, text) = client.end().await;
     assert!(status.success() && text.contains(output), "{text}");
     hub.assert_one_outcome_per_task(tasks).await;
-    worker.terminate();
-    let (status, text) = worker.end().await;
-    assert!(status.success(), "{text}");
+    leaves_in_time(worker).await;
 }
 
 const GREETINGS: &str = "Hello Tokyo!\nHello Seattle!\nHello London!";
@@ -184,33 +190,43 @@ async fn hello_cities_survives_a_kill_in_its_first_activity() {
 #[tokio::test]
 async fn hello_cities_survives_a_kill_between_two_activities() {
     // The answer is on its way, or just being committed.
-    for delay_ms in [402, 410, 420] {
+    join_all([402, 410, 420].map(|delay_ms| {
         let kill = Kill::Worker("greeting Tokyo", delay_ms);
-        killed(HELLO_CITIES, kill, "", 3, GREETINGS).await;
-    }
+        killed(HELLO_CITIES, kill, "", 3, GREETINGS)
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn fan_out_survives_a_kill_with_many_activities_under_way() {
     let sum = "The squares of 1 to 40 add up to 22140.";
-    for kill in [
+    let kills = [
         Kill::Worker("  squaring ", 0),
         Kill::Worker("  squaring ", 420),
         Kill::Client(" of 40 squared"),
-    ] {
-        killed(FAN_OUT, kill, "--count 40", 40, sum).await;
-    }
+    ];
+    join_all(kills.map(|kill| killed(FAN_OUT, kill, "--count 40", 40, sum))).await;
 }
 
 #[tokio::test]
 async fn approval_survives_a_kill_before_and_after_the_decision() {
     let booked = "Approved: a trip to Tokyo is booked.";
-    for kill in [
+    let kills = [
         Kill::Client("Answered"),
         Kill::Worker("  booking a trip", 0),
-    ] {
-        killed(APPROVAL, kill, "--work 1", 2, booked).await;
-    }
+    ];
+    join_all(kills.map(|kill| killed(APPROVAL, kill, "--work 1", 2, booked))).await;
+}
+
+/// Asks a worker to go, and expects it to end well within 10 s.
+async fn leaves_in_time(worker: Program) {
+    let env = Env::system();
+    let began = env.monotonic();
+    worker.terminate();
+    let (status, text) = worker.end().await;
+    let took = env.monotonic().saturating_sub(began);
+    assert_eq!(status.code(), Some(0), "{text}");
+    assert!(took < Duration::from_secs(10), "{took:?}: {text}");
 }
 
 #[tokio::test]
@@ -222,17 +238,10 @@ async fn a_worker_that_is_asked_to_go_leaves_nothing_behind() {
     first.until("Working").await;
     let client = hub.start(FAN_OUT, &format!("--client --id {ID} --count 20"));
     first.until("  squaring ").await;
-    let env = Env::system();
-    let began = env.monotonic();
-    first.terminate();
-    let (status, text) = first.end().await;
-    let took = env.monotonic().saturating_sub(began);
-    assert_eq!(status.code(), Some(0), "{text}");
-    assert!(took < Duration::from_secs(10), "{took:?}: {text}");
+    leaves_in_time(first).await;
     assert!(!hub.is_completed().await, "asked too late");
     // The answers of what was under way, and the activities that were not taken.
-    let (all, visible) = hub.count_messages().await;
-    assert!(all > 0 && all == visible, "{visible} of {all} are visible");
+    hub.assert_only_visible_messages_are_left().await;
     hub.assert_no_partition_is_owned().await;
 
     let second = hub.start_worker(FAN_OUT, "second", "--work 1");
@@ -243,11 +252,27 @@ async fn a_worker_that_is_asked_to_go_leaves_nothing_behind() {
         "{text}"
     );
     hub.assert_one_outcome_per_task(20).await;
-    second.terminate();
-    let (status, text) = second.end().await;
-    assert!(status.success(), "{text}");
+    leaves_in_time(second).await;
     eventually(Duration::from_secs(10), || async {
         (hub.count_messages().await.0 == 0).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn work_that_takes_too_long_is_cut_off_and_handed_back() {
+    let hub = Hub::new("slow").await;
+    let mut worker = hub.start_worker(HELLO_CITIES, "first", "--work 60000");
+    worker.until("Working").await;
+    let client = hub.start(HELLO_CITIES, &format!("--client --id {ID}"));
+    worker.until("greeting Tokyo").await;
+    leaves_in_time(worker).await;
+    hub.assert_only_visible_messages_are_left().await;
+    hub.assert_no_partition_is_owned().await;
+
+    let worker = hub.start_worker(HELLO_CITIES, "second", "--work 1");
+    let (status, text) = client.end().await;
+    assert!(status.success() && text.contains(GREETINGS), "{text}");
+    hub.assert_one_outcome_per_task(3).await;
+    leaves_in_time(worker).await;
 }
