@@ -79,6 +79,7 @@ impl HubWorker {
             is_stopping: AtomicBool::new(false),
             hub,
         });
+        context.hub.add_worker(&context);
         let scope = &context.scope;
         let queues = context.hub.account().queues.clone();
         let env = context.hub.env().clone();
