@@ -1,7 +1,7 @@
 //! The requests of hub creation, of the first pass and of a stop against the recordings
 //! (chapter 01 §1.4, §5.3.3, §5.3.6).
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 #[path = "wire/golden.rs"]
 mod golden;

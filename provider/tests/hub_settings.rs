@@ -1,6 +1,6 @@
 //! `host.json`, `local.settings.json` and the environment, as a Functions host reads them.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::time::Duration;
 
@@ -127,91 +127,94 @@ fn the_environment_wins_over_local_settings_over_host_json_and_overrides_over_al
     assert_eq!(settings.max_concurrent_entities, 2);
 }
 
+/// Text, key, value, allowed range.
+const REFUSALS: &[(&str, &str, &str, &str)] = &[
+    (
+        "\"storageProvider\": {\"partitionCount\": 17}",
+        "storageProvider.partitionCount",
+        "17",
+        "from 1 to 16",
+    ),
+    (
+        "\"storageProvider\": {\"partitionCount\": \"many\"}",
+        "storageProvider.partitionCount",
+        "many",
+        "from 1 to 16",
+    ),
+    (
+        "\"storageProvider\": {\"partitionCount\": -1}",
+        "storageProvider.partitionCount",
+        "-1",
+        "from 1 to 16",
+    ),
+    (
+        "\"storageProvider\": {\"controlQueueBatchSize\": 33}",
+        "controlQueueBatchSize",
+        "33",
+        "from 1 to 32",
+    ),
+    (
+        "\"storageProvider\": {\"controlQueueBufferThreshold\": 1001}",
+        "Threshold",
+        "1001",
+        "from 1 to 1000",
+    ),
+    (
+        "\"storageProvider\": {\"controlQueueVisibilityTimeout\": \"00:00:04\"}",
+        "controlQueueVisibilityTimeout",
+        "00:00:04",
+        "\"00:00:05\" to \"01:00:00\"",
+    ),
+    (
+        "\"storageProvider\": {\"workItemQueueVisibilityTimeout\": \"5\"}",
+        "workItemQueueVisibilityTimeout",
+        "5",
+        "\"00:00:05\" to \"01:00:00\"",
+    ),
+    (
+        "\"storageProvider\": {\"maxQueuePollingInterval\": \"24:00:00\"}",
+        "maxQueuePollingInterval",
+        "24:00:00",
+        "above zero",
+    ),
+    (
+        "\"maxConcurrentActivityFunctions\": 0",
+        "maxConcurrentActivityFunctions",
+        "0",
+        "1 or more",
+    ),
+    ("\"useAppLease\": 1", "useAppLease", "1", "true or false"),
+    (
+        "\"appLeaseOptions\": {\"leaseInterval\": \"00:02:00\"}",
+        "appLeaseOptions.leaseInterval",
+        "00:02:00",
+        "\"00:00:15\" to \"00:01:00\"",
+    ),
+    (
+        "\"rust\": {\"errorMode\": \"none\"}",
+        "rust.errorMode",
+        "none",
+        "both, failureDetails or exceptions",
+    ),
+    (
+        "\"hubName\": \"my-hub\"",
+        "hubName",
+        "my-hub",
+        "3 to 49 letters",
+    ),
+    (
+        "\"storageProvider\": {\"type\": \"mssql\"}",
+        "storageProvider.type",
+        "mssql",
+        "AzureStorage",
+    ),
+];
+
 #[test]
 fn a_wrong_value_is_refused_with_key_value_and_range() {
-    for (text, key, value, allowed) in [
-        (
-            "\"storageProvider\": {\"partitionCount\": 17}",
-            "storageProvider.partitionCount",
-            "17",
-            "from 1 to 16",
-        ),
-        (
-            "\"storageProvider\": {\"partitionCount\": \"many\"}",
-            "storageProvider.partitionCount",
-            "many",
-            "from 1 to 16",
-        ),
-        (
-            "\"storageProvider\": {\"partitionCount\": -1}",
-            "storageProvider.partitionCount",
-            "-1",
-            "from 1 to 16",
-        ),
-        (
-            "\"storageProvider\": {\"controlQueueBatchSize\": 33}",
-            "controlQueueBatchSize",
-            "33",
-            "from 1 to 32",
-        ),
-        (
-            "\"storageProvider\": {\"controlQueueBufferThreshold\": 1001}",
-            "Threshold",
-            "1001",
-            "from 1 to 1000",
-        ),
-        (
-            "\"storageProvider\": {\"controlQueueVisibilityTimeout\": \"00:00:04\"}",
-            "controlQueueVisibilityTimeout",
-            "00:00:04",
-            "\"00:00:05\" to \"01:00:00\"",
-        ),
-        (
-            "\"storageProvider\": {\"workItemQueueVisibilityTimeout\": \"5\"}",
-            "workItemQueueVisibilityTimeout",
-            "5",
-            "\"00:00:05\" to \"01:00:00\"",
-        ),
-        (
-            "\"storageProvider\": {\"maxQueuePollingInterval\": \"24:00:00\"}",
-            "maxQueuePollingInterval",
-            "24:00:00",
-            "above zero",
-        ),
-        (
-            "\"maxConcurrentActivityFunctions\": 0",
-            "maxConcurrentActivityFunctions",
-            "0",
-            "1 or more",
-        ),
-        ("\"useAppLease\": 1", "useAppLease", "1", "true or false"),
-        (
-            "\"appLeaseOptions\": {\"leaseInterval\": \"00:02:00\"}",
-            "appLeaseOptions.leaseInterval",
-            "00:02:00",
-            "\"00:00:15\" to \"00:01:00\"",
-        ),
-        (
-            "\"rust\": {\"errorMode\": \"none\"}",
-            "rust.errorMode",
-            "none",
-            "both, failureDetails or exceptions",
-        ),
-        (
-            "\"hubName\": \"my-hub\"",
-            "hubName",
-            "my-hub",
-            "3 to 49 letters",
-        ),
-        (
-            "\"storageProvider\": {\"type\": \"mssql\"}",
-            "storageProvider.type",
-            "mssql",
-            "AzureStorage",
-        ),
-    ] {
+    for (text, key, value, allowed) in REFUSALS {
         let error = refusal(&host_json(text));
-        for part in [key, value, allowed] {
+        for part in [*key, *value, *allowed] {
             assert!(error.contains(part), "{text}: {error} lacks {part}");
         }
     }
@@ -228,9 +231,7 @@ fn doubtful_settings_are_warned_about() {
     let text = r#""partitionCount": 8, "notifications": {"eventGrid": {"topicEndpoint": "x"}},
         "storageProvider": {"controlQueueVisibilityTimeout": "00:00:30", "colour": "red",
         "controlQueueBatchSize": 32, "controlQueueBufferThreshold": 16}"#;
-    let sources =
-        host_json(text).with_variable("AzureWebJobsStorage", "UseDevelopmentStorage=true");
-    let (settings, warnings) = sources.read().unwrap();
+    let (settings, warnings) = host_json(text).read().unwrap();
     assert_eq!(settings.partition_count, 4);
     let texts: Vec<_> = warnings.iter().map(ToString::to_string).collect();
     let expected = [
@@ -240,13 +241,37 @@ fn doubtful_settings_are_warned_about() {
         "extensions.durableTask.storageProvider.controlQueueVisibilityTimeout is 00:00:30; a Functions host accepts no less than 00:01:00",
     ];
     assert_eq!(texts[..4], expected);
-    assert_eq!(
-        warnings[4..],
-        [
-            SettingsWarning::BatchAboveThreshold,
-            SettingsWarning::UnusedConnection
-        ]
-    );
+    assert_eq!(warnings[4..], [SettingsWarning::BatchAboveThreshold]);
+}
+
+#[test]
+fn the_host_s_own_account_is_the_default_where_there_is_one() {
+    let store = |text: &str, name: &str, value: &str| {
+        let sources = host_json(text).with_variable(name, value);
+        let (settings, warnings) = sources.read().unwrap();
+        assert_eq!(warnings, []);
+        settings.store
+    };
+    let emulator = "UseDevelopmentStorage=true";
+    assert!(matches!(
+        store("", "AzureWebJobsStorage", emulator),
+        StoreChoice::Azure { tracking: None, .. }
+    ));
+    assert!(matches!(
+        store("", "AzureWebJobsStorage__accountName", "acct"),
+        StoreChoice::Azure { tracking: None, .. }
+    ));
+    assert!(matches!(
+        store("", "AzureWebJobsStorage", ""),
+        StoreChoice::Embedded { path: None }
+    ));
+    let embedded = r#""rust": {"embeddedPath": ":memory:"}"#;
+    assert!(matches!(
+        store(embedded, "AzureWebJobsStorage", emulator),
+        StoreChoice::Memory
+    ));
+    let wrong = host_json("").with_variable("AzureWebJobsStorage", "nonsense");
+    assert!(refusal(&wrong).contains("AzureWebJobsStorage cannot be used"));
 }
 
 const SECRET: &str = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0";

@@ -85,7 +85,7 @@ pub struct SentMessage {
     pub handle: MessageHandle,
     /// Insertion time, by the service's clock, 1-s resolution on Azure.
     pub inserted: Timestamp,
-    /// When the message becomes visible, by the service's clock.
+    /// When the message becomes visible, by the service's clock, cut to whole seconds.
     pub next_visible: Timestamp,
 }
 
@@ -96,7 +96,7 @@ pub struct ReceivedMessage {
     pub handle: MessageHandle,
     /// Insertion time, by the service's clock, 1-s resolution on Azure.
     pub inserted: Timestamp,
-    /// When the message becomes visible again, by the service's clock.
+    /// When the message becomes visible again, by the service's clock, cut to whole seconds.
     pub next_visible: Timestamp,
     /// How often it was received, this time included.
     pub dequeue_count: u32,
@@ -141,6 +141,6 @@ impl Debug for PeekedMessage {
 pub struct UpdatedMessage {
     /// Handle with the new pop receipt.
     pub handle: MessageHandle,
-    /// When the message becomes visible again, by the service's clock.
+    /// When the message becomes visible again, by the service's clock, cut to whole seconds.
     pub next_visible: Timestamp,
 }

@@ -290,11 +290,8 @@ impl Model {
             Step::Wait { millis } => time.env().sleep(Duration::from_millis(millis)).await,
             Step::Put { delay_s } => {
                 let text = format!("text {number}");
-                let sent = queues
-                    .put_message(QUEUE, &text, Some(delay_s))
-                    .await
-                    .unwrap();
-                let current = self.give_out(number, sent.handle);
+                let sent = queues.put_message(QUEUE, &text, Some(delay_s)).await;
+                let current = self.give_out(number, sent.unwrap().handle);
                 self.messages.push(ModelMessage {
                     number,
                     text,
@@ -305,17 +302,12 @@ impl Model {
             }
             Step::Peek { count } => {
                 let seen = queues.peek_messages(QUEUE, count).await.unwrap();
-                let seen: Vec<_> = seen
-                    .into_iter()
-                    .map(|m| (m.text, m.dequeue_count))
-                    .collect();
-                let expected: Vec<_> = self
-                    .visible(now, count)
-                    .into_iter()
-                    .map(|index| &self.messages[index])
-                    .map(|message| (message.text.clone(), message.dequeue_count))
-                    .collect();
-                assert_eq!(seen, expected);
+                let seen = seen.into_iter().map(|m| (m.text, m.dequeue_count));
+                let expected = self.visible(now, count).into_iter().map(|index| {
+                    let message = &self.messages[index];
+                    (message.text.clone(), message.dequeue_count)
+                });
+                assert!(seen.eq(expected));
             }
             Step::Get { count, seconds } => {
                 let received = queues.get_messages(QUEUE, count, seconds).await.unwrap();

@@ -6,9 +6,9 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::futures::StreamExt as _;
-use ::futures::future::{self, Either};
+use ::futures::future::{self, BoxFuture, Either};
 use ::futures::stream::FuturesUnordered;
+use ::futures::{FutureExt as _, StreamExt as _};
 use durabletask_core::replay::{CallSite, ContinueOptions, ReceivedEvent, SubOrchestrationCall};
 use durabletask_core::{ExecutionStarted, OrchestrationInstance, ParentInstance, Tags, Timestamp};
 use serde::Serialize;
@@ -50,6 +50,42 @@ use crate::{
 /// several calls run at the same time if they are awaited later. Dropping a [`Timer`] or an
 /// [`EventWait`] cancels it; dropping a [`Call`] does not: the task runs, and an orchestration
 /// completes only when all of its activities and children have answered.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use durabletask_worker::prelude::*;
+///
+/// #[orchestrator]
+/// async fn order(ctx: OrchestrationContext, items: Vec<String>) -> Result<u32> {
+///     // Fan-out and fan-in: all calls are made, then all are awaited.
+///     let calls = items.iter().map(|item| ctx.call(price, item));
+///     let prices = ctx.try_join_all(calls).await?;
+///
+///     // An event from outside, but not for ever.
+///     let three_days = Duration::from_secs(3 * 24 * 3600);
+///     if ctx.wait_event_timeout::<bool>("Approval", three_days).await? != Some(true) {
+///         return Err(Failure::new("Shop.Refused", "nobody approved"));
+///     }
+///
+///     // Whatever is first.
+///     let total: u32 = prices.iter().sum();
+///     match ctx.select(ctx.call(charge, total), ctx.timer(Duration::from_secs(60))).await {
+///         Either::Left(paid) => paid,
+///         Either::Right(()) => Err(Failure::new("Shop.Slow", "the bank did not answer")),
+///     }
+/// }
+///
+/// #[activity]
+/// async fn price(_: ActivityContext, item: String) -> Result<u32> {
+///     Ok(u32::try_from(item.len())?)
+/// }
+///
+/// #[activity]
+/// async fn charge(_: ActivityContext, cents: u32) -> Result<u32> {
+///     Ok(cents)
+/// }
+/// ```
 #[derive(Clone)]
 pub struct OrchestrationContext(Arc<Shared>);
 
@@ -268,7 +304,18 @@ impl OrchestrationContext {
     /// and this input. Events that were not taken travel along.
     ///
     /// It happens when the function returns and all tasks have answered, so return what this
-    /// returns: `return ctx.continue_as_new(next);`
+    /// returns:
+    ///
+    /// ```
+    /// # use durabletask_worker::prelude::*;
+    /// #[orchestrator]
+    /// async fn count(ctx: OrchestrationContext, n: u64) -> Result<u64> {
+    ///     if ctx.wait_event("Next").await? {
+    ///         return ctx.continue_as_new(n + 1);
+    ///     }
+    ///     Ok(n)
+    /// }
+    /// ```
     pub fn continue_as_new<T>(&self, input: impl Serialize) -> Result<T> {
         let input = payload::write(&input, || "the input to continue with".to_owned())?;
         self.0.call(|state| {
@@ -359,24 +406,24 @@ impl OrchestrationContext {
 #[allow(clippy::unused_self, reason = "found where users look for it")]
 impl OrchestrationContext {
     /// The outputs of all futures, in their order.
-    pub fn join_all<I>(
-        &self,
-        futures: I,
-    ) -> impl Future<Output = Vec<<I::Item as Future>::Output>> + use<I>
+    pub fn join_all<'a, I>(&self, futures: I) -> BoxFuture<'a, Vec<<I::Item as Future>::Output>>
     where
-        I: IntoIterator<Item: Future>,
+        I: IntoIterator<Item: Future<Output: Send> + Send + 'a>,
     {
-        future::join_all(futures)
+        // Boxed, here and below, because an opaque type would have the iterator's type in it, and
+        // futures with closures in their types are not seen to be `Send`.
+        future::join_all(futures).boxed()
     }
 
     /// The results of all futures, in their order, or the first failure in that order. Waits for
     /// all of them either way, as .NET does.
-    pub fn try_join_all<T, I>(&self, futures: I) -> impl Future<Output = Result<Vec<T>>> + use<T, I>
+    pub fn try_join_all<'a, T, I>(&self, futures: I) -> BoxFuture<'a, Result<Vec<T>>>
     where
-        I: IntoIterator<Item: Future<Output = Result<T>>>,
+        T: Send,
+        I: IntoIterator<Item: Future<Output = Result<T>> + Send + 'a>,
     {
         let all = future::join_all(futures);
-        async move { all.await.into_iter().collect() }
+        all.map(|results| results.into_iter().collect()).boxed()
     }
 
     /// The outputs of two futures of different types.
@@ -413,21 +460,21 @@ impl OrchestrationContext {
         }
     }
 
-    /// The output and index of the first of many futures that is ready; the others are dropped.
+    /// The index and output of the first of many futures that is ready; the others are dropped.
     /// `None` if there are none.
-    pub fn race<I>(
+    pub fn race<'a, I>(
         &self,
         futures: I,
-    ) -> impl Future<Output = Option<(usize, <I::Item as Future>::Output)>> + use<I>
+    ) -> BoxFuture<'a, Option<(usize, <I::Item as Future>::Output)>>
     where
-        I: IntoIterator<Item: Future>,
+        I: IntoIterator<Item: Future<Output: Send> + Send + 'a>,
     {
         let mut racers: FuturesUnordered<_> = futures
             .into_iter()
             .enumerate()
-            .map(|(index, racer)| async move { (index, racer.await) })
+            .map(|(index, racer)| racer.map(move |output| (index, output)))
             .collect();
-        async move { racers.next().await }
+        async move { racers.next().await }.boxed()
     }
 }
 

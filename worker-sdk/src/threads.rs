@@ -1,8 +1,9 @@
 //! Plain threads on which orchestrators are polled.
 //!
 //! Outside of tokio's runtime, its timers and I/O fail at the line that uses them, and a long
-//! replay keeps no tokio worker from serving storage. See `hop_cost` in the tests for what the
-//! way there and back costs.
+//! replay keeps no tokio worker from serving storage. The way there and back takes about 27 µs
+//! an episode (`hop_cost` in `tests/misuse.rs`, unoptimised, 2 cores), which disappears behind
+//! one storage call: `HelloSequence5` on the store in memory takes 5 ms with it and without.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;

@@ -164,9 +164,9 @@ fn histories(scenario: &str) -> Vec<Vec<Arc<HistoryEvent>>> {
             *history = None;
         }
         let event = history_row::row_to_event(row).unwrap();
-        history
-            .iter_mut()
-            .for_each(|events| events.push(Arc::new(event.clone())));
+        if let Some(events) = history {
+            events.push(Arc::new(event));
+        }
     }
     histories.into_values().flatten().collect()
 }
@@ -226,7 +226,7 @@ fn assert_alike(place: &str, command: &Command, event: &HistoryEvent) {
         (Action::ScheduleTask { name, input, .. }, EventKind::TaskScheduled(task)) => {
             assert_eq!(Some(name), task.name.as_ref(), "{place}");
             assert!(
-                task.input.is_none() || same(input, &task.input),
+                task.input.is_none() || same(input.as_ref(), task.input.as_ref()),
                 "{place}: {input:?}"
             );
         }
@@ -248,7 +248,7 @@ fn assert_alike(place: &str, command: &Command, event: &HistoryEvent) {
                 "{place}"
             );
             assert!(
-                created.input.is_none() || same(input, &created.input),
+                created.input.is_none() || same(input.as_ref(), created.input.as_ref()),
                 "{place}: {input:?}"
             );
         }
@@ -258,7 +258,7 @@ fn assert_alike(place: &str, command: &Command, event: &HistoryEvent) {
             if place.starts_with("ext-") {
                 return;
             }
-            let (ours, theirs) = (&completion.result, &completed.result);
+            let (ours, theirs) = (completion.result.as_ref(), completed.result.as_ref());
             assert!(same(ours, theirs), "{place}: {ours:?}, not {theirs:?}");
             if let (Some(ours), Some(theirs)) = (&completion.failure, &completed.failure) {
                 assert_eq!(ours.to_string(), theirs.to_string(), "{place}");
@@ -270,9 +270,9 @@ fn assert_alike(place: &str, command: &Command, event: &HistoryEvent) {
 }
 
 /// The same text, or the same JSON: Json.NET escapes a few characters that need no escape.
-fn same(ours: &Option<String>, theirs: &Option<String>) -> bool {
-    let json = |text: &Option<String>| {
-        let value: serde_json::Value = serde_json::from_str(text.as_deref()?).ok()?;
+fn same(ours: Option<&String>, theirs: Option<&String>) -> bool {
+    let json = |text: Option<&String>| {
+        let value: serde_json::Value = serde_json::from_str(text?).ok()?;
         Some(value)
     };
     ours == theirs || (json(ours).is_some() && json(ours) == json(theirs))

@@ -29,7 +29,9 @@ pub(super) fn package() -> Result<PathBuf, AzuriteError> {
     if !package.is_dir() {
         let fresh = cache.join(format!("azurite-{VERSION}.{}", std::process::id()));
         let _ = fs::remove_dir_all(&fresh);
-        npm_install(&fresh)?;
+        npm_install(&fresh).inspect_err(|_| {
+            let _ = fs::remove_dir_all(&fresh);
+        })?;
         let _ = fs::remove_dir_all(&home);
         fs::rename(&fresh, &home)?;
     }
@@ -65,7 +67,6 @@ fn npm_install(folder: &Path) -> Result<(), AzuriteError> {
     if output.status.success() {
         return Ok(());
     }
-    let _ = fs::remove_dir_all(folder);
     let words = String::from_utf8_lossy(&output.stderr);
     let skipped = words.chars().count().saturating_sub(SHOWN_OUTPUT_CHARS);
     let end: String = words.chars().skip(skipped).collect();

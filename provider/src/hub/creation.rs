@@ -25,9 +25,9 @@ const DELETION_PAUSE: Duration = Duration::from_secs(5);
 /// others create it (R1-09). Refuses first when the settings are out of range or contradict the
 /// hub: another partition count, or workers with another partition management (R1-14, R5-02).
 ///
-/// Price with the table manager and four partitions: 2 blob, 7 + 1 table and 5 queue requests, and
-/// 2 blob and 1 table requests of checks (1 blob request more on a new hub). While a hub of that
-/// name is being deleted it waits up to 90 s.
+/// Price with the table manager and four partitions: 2 blob, 7 table and 5 queue requests; the
+/// checks 1 table and 1 blob request, on a new hub 1 blob request more. While a hub of that name
+/// is being deleted it waits up to 90 s.
 pub async fn create_hub(
     account: &Account,
     settings: &HubSettings,

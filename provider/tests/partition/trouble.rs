@@ -45,7 +45,7 @@ fn no_partition_ever_has_two_owners() {
             let mut generation = 0;
             let mut workers = Vec::from(workers);
             for _ in 0..12 {
-                world.pass((world.env.random_u64() % 30) as f64).await;
+                world.pass(world.env.random_unit() * 30.0).await;
                 let index = usize::try_from(world.env.random_u64() % 4).unwrap();
                 let worker = &workers[index];
                 match world.env.random_u64() % 4 {

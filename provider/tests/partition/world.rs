@@ -239,7 +239,7 @@ impl World {
     pub(crate) async fn pass(&self, seconds: f64) {
         let end = self.env.monotonic() + Duration::from_secs_f64(seconds);
         while self.env.monotonic() < end {
-            let left = end - self.env.monotonic();
+            let left = end.saturating_sub(self.env.monotonic());
             self.env.sleep(left.min(Duration::from_millis(200))).await;
             self.views.check();
         }

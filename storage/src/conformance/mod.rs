@@ -9,6 +9,7 @@ mod leases;
 mod queries;
 mod queues;
 mod tables;
+mod transactions;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -110,10 +111,10 @@ pub fn checks() -> Vec<Check> {
         check!(tables::insert_once),
         check!(tables::check_etags),
         check!(tables::merge_and_replace),
-        check!(tables::transact_all_or_nothing),
-        check!(tables::name_the_write_that_failed),
-        check!(tables::refuse_illegal_transactions),
-        check!(tables::let_one_of_many_writers_win),
+        check!(transactions::are_all_or_nothing),
+        check!(transactions::name_the_write_that_failed),
+        check!(transactions::refuse_illegal_ones),
+        check!(transactions::let_one_of_many_writers_win),
         check!(tables::limit_rows_and_strings),
         check!(queries::sort_by_utf16_units),
         check!(queries::page_by_top),

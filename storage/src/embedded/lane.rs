@@ -150,8 +150,7 @@ where
 
     fn answer(self: Box<Self>, group_failure: Option<&Failure>) {
         let outcome = match (group_failure, self.outcome) {
-            // A refusal stands whatever became of the group: it changed nothing.
-            (_, Some(Err(refusal))) => Err(refusal),
+            // Refusals, too: what they met may have been written by the same group.
             (Some(failure), _) => Err(failure.clone()),
             (None, Some(outcome)) => outcome,
             (None, None) => Err(Failure::new(ErrorKind::Other, "NotCarriedOut")),

@@ -5,7 +5,7 @@ use durabletask_core::Timestamp;
 use super::failure::{Failure, Result};
 use crate::{
     MAX_MESSAGE_BYTES, MAX_MESSAGES_PER_GET, MAX_ROW_BYTES, MAX_STRING_UNITS,
-    MAX_VISIBILITY_SECONDS, Row, Value, Write,
+    MAX_TRANSACTION_BYTES, MAX_VISIBILITY_SECONDS, Row, Value, Write,
 };
 
 /// UTF-16 code units a partition or row key may have.
@@ -123,11 +123,10 @@ pub(super) fn key(key: &str) -> Result<()> {
             "a key has none of / \\ # ? and no control characters",
         ));
     }
-    let units = utf16_units(key);
-    if units > MAX_KEY_UNITS {
+    if key.len() > MAX_KEY_UNITS && utf16_units(key) > MAX_KEY_UNITS {
         return Err(Failure::too_large(
             "KeyValueTooLarge",
-            format!("a key of {units} UTF-16 units"),
+            format!("a key of more than {MAX_KEY_UNITS} UTF-16 units"),
         ));
     }
     Ok(())
@@ -142,7 +141,7 @@ pub(super) fn row(row: &Row) -> Result<()> {
     row_size(row)
 }
 
-/// The service's own formula: two bytes per UTF-16 unit, and some for each column.
+/// How many columns and bytes a row has.
 pub(super) fn row_size(row: &Row) -> Result<()> {
     let columns = row.columns.len();
     if columns > MAX_COLUMNS {
@@ -151,25 +150,33 @@ pub(super) fn row_size(row: &Row) -> Result<()> {
             format!("{columns} columns, {MAX_COLUMNS} are allowed"),
         ));
     }
-    let keys = 4 + 2 * (utf16_units(&row.partition_key) + utf16_units(&row.row_key));
-    let bytes = row.columns.iter().fold(keys, |sum, (name, value)| {
+    // A text has at least as many bytes as units: most rows need no counting.
+    if row_bytes(row, str::len) <= MAX_ROW_BYTES {
+        return Ok(());
+    }
+    match row_bytes(row, utf16_units) {
+        0..=MAX_ROW_BYTES => Ok(()),
+        bytes => Err(Failure::too_large(
+            "EntityTooLarge",
+            format!("a row of {bytes} bytes"),
+        )),
+    }
+}
+
+/// The service's own formula: two bytes per UTF-16 unit, and some for each column.
+fn row_bytes(row: &Row, units: fn(&str) -> usize) -> usize {
+    let keys = 4 + 2 * (units(&row.partition_key) + units(&row.row_key));
+    row.columns.iter().fold(keys, |sum, (name, value)| {
         let size = match value {
-            Value::String(text) => 4 + 2 * utf16_units(text),
+            Value::String(text) => 4 + 2 * units(text),
             Value::Binary(bytes) => 4 + bytes.len(),
             Value::Int32(_) => 4,
             Value::Bool(_) => 1,
             Value::Int64(_) | Value::Double(_) | Value::DateTime(_) => 8,
             Value::Guid(_) => 16,
         };
-        sum + 8 + 2 * utf16_units(name) + size
-    });
-    if bytes > MAX_ROW_BYTES {
-        return Err(Failure::too_large(
-            "EntityTooLarge",
-            format!("a row of {bytes} bytes"),
-        ));
-    }
-    Ok(())
+        sum + 8 + 2 * units(name) + size
+    })
 }
 
 fn column_name(name: &str) -> Result<()> {
@@ -196,7 +203,9 @@ fn column_value(name: &str, value: &Value) -> Result<()> {
         )
     };
     match value {
-        Value::String(text) if utf16_units(text) > MAX_STRING_UNITS => {
+        Value::String(text)
+            if text.len() > MAX_STRING_UNITS && utf16_units(text) > MAX_STRING_UNITS =>
+        {
             Err(too_large(utf16_units(text), "UTF-16 units"))
         }
         Value::Binary(bytes) if bytes.len() > MAX_BINARY_BYTES => {
@@ -212,11 +221,30 @@ fn column_value(name: &str, value: &Value) -> Result<()> {
     }
 }
 
+/// The body of a transaction, about as large as it would be on its way to the service.
+pub(super) fn transaction_size(writes: &[Write]) -> Result<()> {
+    let sum = |text_bytes| -> usize {
+        let bytes = writes.iter().map(|write| json_bytes(write, text_bytes));
+        bytes.sum()
+    };
+    // No text takes more than six times its bytes: most transactions need no counting.
+    if sum(|text| text.len() * 6 + 2) <= MAX_TRANSACTION_BYTES {
+        return Ok(());
+    }
+    match sum(json_text_bytes) {
+        0..=MAX_TRANSACTION_BYTES => Ok(()),
+        bytes => Err(Failure::too_large(
+            "ContentLengthExceeded",
+            format!("about {bytes} bytes, {MAX_TRANSACTION_BYTES} are allowed"),
+        )),
+    }
+}
+
 /// About what the write takes in the JSON body of a transaction.
-pub(super) fn json_bytes(write: &Write) -> usize {
+fn json_bytes(write: &Write, text_bytes: fn(&str) -> usize) -> usize {
     let keys = write.keys();
     // The keys are in the address, too.
-    let keys = 2 * (json_text_bytes(keys.partition) + json_text_bytes(keys.row));
+    let keys = 2 * (text_bytes(keys.partition) + text_bytes(keys.row));
     let (Write::Insert(row)
     | Write::InsertOrReplace(row)
     | Write::InsertOrMerge(row)
@@ -231,7 +259,7 @@ pub(super) fn json_bytes(write: &Write) -> usize {
             // "name":value, and where JSON has no such type "name@odata.type":"Edm.Type",
             let annotation = name.len() + 32;
             let size = match value {
-                Value::String(text) => json_text_bytes(text),
+                Value::String(text) => text_bytes(text),
                 Value::Bool(_) => 5,
                 Value::Int32(_) => 11,
                 Value::Int64(_) | Value::Double(_) => annotation + 26,

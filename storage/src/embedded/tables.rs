@@ -9,8 +9,8 @@ use rusqlite::{OptionalExtension, params};
 use super::failure::{Failure, Result as Outcome};
 use super::{EmbeddedStore, Turn, key_order, limits, query, rows};
 use crate::{
-    Condition, ETag, ErrorKind, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ROWS, Page, Query, Result,
-    Row, RowKeys, Tables, Write,
+    Condition, ETag, ErrorKind, MAX_TRANSACTION_ROWS, Page, Query, Result, Row, RowKeys, Tables,
+    Write,
 };
 
 #[async_trait]
@@ -176,13 +176,7 @@ fn changes_of(writes: Vec<Write>) -> Outcome<Vec<Change>> {
             ),
         ));
     }
-    let bytes: usize = writes.iter().map(limits::json_bytes).sum();
-    if bytes > MAX_TRANSACTION_BYTES {
-        return Err(Failure::too_large(
-            "ContentLengthExceeded",
-            format!("about {bytes} bytes, {MAX_TRANSACTION_BYTES} are allowed"),
-        ));
-    }
+    limits::transaction_size(&writes)?;
     let mut changes: Vec<Change> = Vec::with_capacity(writes.len());
     let mut row_keys = BTreeSet::new();
     for (index, write) in writes.into_iter().enumerate() {

@@ -95,13 +95,12 @@ fn status<T>(outcome: azure_core::Result<T>, face: &Face) -> Result<u16> {
     }
 }
 
-/// The result of creating: true if it was not there before. After an unanswered attempt a
-/// "was there" may mean our own first attempt.
+/// The result of creating: true if it was not there before. Queues that were there answer 204,
+/// the others 409; after an unanswered attempt that 409 may mean our own first attempt.
 fn created(outcome: Result<u16>) -> Result<bool> {
-    const CREATED: u16 = 201;
     const NO_CONTENT: u16 = 204;
     match outcome {
-        Ok(status) => Ok(status == CREATED || status != NO_CONTENT),
+        Ok(status) => Ok(status != NO_CONTENT),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(error.is_after_unknown()),
         Err(error) => Err(error),
     }

@@ -224,3 +224,68 @@ impl HttpClient for Face {
         Ok(AsyncRawResponse::from_bytes(status, headers, body))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use azure_core_1::http::{Method, Url};
+
+    use super::*;
+    use crate::azure::testing::{Server, Step};
+
+    #[tokio::test]
+    async fn token_requests_go_over_our_client() {
+        let answer = Step::answer(400, &[("x-kind", "odd")], "{\"error\":\"invalid_client\"}");
+        let server = Server::start([answer]).await;
+        let address = format!("{}/tenant/oauth2/v2.0/token", server.address());
+        let mut request = IdentityRequest::new(Url::parse(&address).unwrap(), Method::Post);
+        request.insert_header("content-type", "application/x-www-form-urlencoded");
+        request.set_body("grant_type=client_credentials");
+        let face = Face(crate::azure::transport::plain_client());
+        let answer = face.execute_request(&request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::BadRequest);
+        let kind = answer
+            .headers()
+            .iter()
+            .find(|(name, _)| name.as_str() == "x-kind");
+        assert_eq!(kind.map(|(_, value)| value.as_str()), Some("odd"));
+        let received = &server.received()[0];
+        assert_eq!(received.line(), "POST /tenant/oauth2/v2.0/token HTTP/1.1");
+        assert_eq!(received.body, b"grant_type=client_credentials");
+    }
+
+    #[tokio::test]
+    async fn every_kind_of_identity_makes_a_credential() {
+        let client = crate::azure::transport::plain_client();
+        let env = Env::system();
+        let identities = [
+            Identity::Managed(None),
+            Identity::Managed(Some(ManagedId::Client("c".into()))),
+            Identity::Workload {
+                client: Some("c".into()),
+                tenant: Some("t".into()),
+                // Read when the credential is made; any file will do.
+                token_file: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml").into()),
+            },
+            Identity::ClientSecret {
+                tenant: "t".into(),
+                client: "c".into(),
+                secret: crate::azure::Secret::new("s"),
+            },
+            Identity::Automatic {
+                client: None,
+                tenant: None,
+            },
+        ];
+        for identity in identities {
+            credential(&identity, &client, &env).unwrap();
+        }
+        let odd = Identity::ClientSecret {
+            tenant: "not a tenant!".into(),
+            client: "c".into(),
+            secret: crate::azure::Secret::new("s3cret"),
+        };
+        let error = credential(&odd, &client, &env).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(!format!("{error} {error:?}").contains("s3cret"));
+    }
+}

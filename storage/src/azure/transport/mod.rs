@@ -169,5 +169,18 @@ impl std::fmt::Debug for Transport {
     }
 }
 
+/// A client for servers on this machine.
+#[cfg(test)]
+fn plain_client() -> reqwest::Client {
+    let needs = ClientNeeds {
+        tls: false,
+        live: false,
+        direct: true,
+        connect_limit: Duration::from_secs(5),
+        max_idle_connections: 1,
+    };
+    client::build(&needs).unwrap()
+}
+
 #[cfg(test)]
 mod tests;
