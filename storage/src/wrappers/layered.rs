@@ -36,6 +36,7 @@ pub(super) struct Call<'a> {
 }
 
 pub(super) fn wrap<L: Layer>(inner: Account, layer: &Arc<L>) -> Account {
+    let clock = inner.clock.clone();
     let layered = Arc::new(Layered {
         inner,
         layer: layer.clone(),
@@ -44,6 +45,7 @@ pub(super) fn wrap<L: Layer>(inner: Account, layer: &Arc<L>) -> Account {
         queues: layered.clone(),
         tables: layered.clone(),
         blobs: layered,
+        clock,
     }
 }
 
@@ -75,6 +77,14 @@ impl<L: Layer> Layered<L> {
         self.layer.end(ticket, Outcome::of(&result, count)).await;
         result
     }
+}
+
+/// The resource of a lease: a container, or container and blob.
+fn leased(container: &str, blob: Option<&str>) -> String {
+    blob.map_or_else(
+        || container.to_owned(),
+        |blob| format!("{container}/{blob}"),
+    )
 }
 
 fn nothing() -> Arguments {
@@ -338,7 +348,7 @@ impl<L: Layer> Blobs for Layered<L> {
     async fn acquire_lease(
         &self,
         container: &str,
-        blob: &str,
+        blob: Option<&str>,
         lease: &str,
         seconds: Option<u32>,
     ) -> Result<()> {
@@ -346,7 +356,7 @@ impl<L: Layer> Blobs for Layered<L> {
             lease: lease.to_owned(),
             seconds,
         };
-        let name = format!("{container}/{blob}");
+        let name = leased(container, blob);
         let call = self
             .inner
             .blobs
@@ -355,17 +365,17 @@ impl<L: Layer> Blobs for Layered<L> {
             .await
     }
 
-    async fn renew_lease(&self, container: &str, blob: &str, lease: &str) -> Result<()> {
+    async fn renew_lease(&self, container: &str, blob: Option<&str>, lease: &str) -> Result<()> {
         let arguments = || Arguments::lease(lease);
-        let name = format!("{container}/{blob}");
+        let name = leased(container, blob);
         let call = self.inner.blobs.renew_lease(container, blob, lease);
         self.around(Operation::RenewLease, &name, &arguments, call, |()| 1)
             .await
     }
 
-    async fn release_lease(&self, container: &str, blob: &str, lease: &str) -> Result<()> {
+    async fn release_lease(&self, container: &str, blob: Option<&str>, lease: &str) -> Result<()> {
         let arguments = || Arguments::lease(lease);
-        let name = format!("{container}/{blob}");
+        let name = leased(container, blob);
         let call = self.inner.blobs.release_lease(container, blob, lease);
         self.around(Operation::ReleaseLease, &name, &arguments, call, |()| 1)
             .await
@@ -374,7 +384,7 @@ impl<L: Layer> Blobs for Layered<L> {
     async fn change_lease(
         &self,
         container: &str,
-        blob: &str,
+        blob: Option<&str>,
         lease: &str,
         proposed: &str,
     ) -> Result<()> {
@@ -382,7 +392,7 @@ impl<L: Layer> Blobs for Layered<L> {
             lease: lease.to_owned(),
             proposed: proposed.to_owned(),
         };
-        let name = format!("{container}/{blob}");
+        let name = leased(container, blob);
         let call = self
             .inner
             .blobs
