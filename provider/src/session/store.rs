@@ -324,7 +324,7 @@ impl SessionStore {
         waiting
     }
 
-    /// Drops what is loaded of one instance (purge, rewind, re-creation in this process).
+    /// Drops what is loaded of one instance (purge, rewind in this process).
     pub(crate) fn forget(&self, instance_id: &str) {
         let mut inner = self.lock();
         inner.unpark(instance_id);
