@@ -71,6 +71,16 @@ impl History {
         &self.started().instance
     }
 
+    /// Whether rows of tasks and children hold their inputs.
+    pub(crate) fn keeps_inputs(&self) -> bool {
+        let mut events = self.events.iter();
+        events.any(|event| match &event.kind {
+            EventKind::TaskScheduled(task) => task.input.is_some(),
+            EventKind::SubOrchestrationCreated(child) => child.input.is_some(),
+            _ => false,
+        })
+    }
+
     pub(crate) fn is_of_entity(&self) -> bool {
         self.instance().instance_id.starts_with('@')
     }
@@ -90,15 +100,17 @@ impl History {
             .collect()
     }
 
-    /// Whether an episode is as .NET wrote it: it has its end, and no rewind has edited its rows.
+    /// Whether an episode is as .NET wrote it: no rewind has edited its rows, and they were not
+    /// laid down by hand, as those before the wake-up are in the `wake-…` recordings.
     pub(crate) fn is_whole(&self, episode: Range<usize>) -> bool {
-        let last = &self.events[episode.end - 1];
         let is_rewound = |row: &Row| {
             let reason = row.get_str("Reason").unwrap_or_default();
             reason.starts_with("Rewound: ")
         };
-        matches!(last.kind, EventKind::OrchestratorCompleted)
-            && !self.rows[episode].iter().any(is_rewound)
+        let wakes = |event: &Arc<HistoryEvent>| matches!(event.kind, EventKind::Generic { .. });
+        let is_laid_down =
+            self.scenario.starts_with("wake-") && !self.events[..episode.end].iter().any(wakes);
+        !is_laid_down && !self.rows[episode].iter().any(is_rewound)
     }
 }
 

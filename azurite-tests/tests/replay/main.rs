@@ -43,7 +43,7 @@ async fn our_twins_write_what_dotnet_wrote() {
             let replay = Replay {
                 registry: &*registry,
                 history: &history,
-                options: options(&scenario),
+                options: options(&scenario, &history),
             };
             let episodes = replay.whole().await;
             assert!(episodes > 0, "{history}: nothing to replay");
@@ -59,9 +59,11 @@ async fn our_twins_write_what_dotnet_wrote() {
     assert!(replayed.is_empty(), "{replayed:?}");
 }
 
-fn options(scenario: &str) -> EpisodeOptions {
+/// The settings of a recording.
+fn options(scenario: &str, history: &History) -> EpisodeOptions {
     EpisodeOptions {
-        include_parameters: scenario != "hello-noparams",
+        child_version: "".into(),
+        include_parameters: history.keeps_inputs(),
         error_mode: match scenario {
             "fails-exceptions" => ErrorMode::Exceptions,
             _ => ErrorMode::FailureDetails,
