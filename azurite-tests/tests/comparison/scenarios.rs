@@ -40,6 +40,8 @@ pub(crate) const SCENARIOS: &[&str] = &[
     "retry-sub",
     "eternal",
     "suspend",
+    "rewind",
+    "rewind-heals",
     "status",
     "tags",
     "hello-extended",
@@ -144,6 +146,20 @@ impl Driver {
                 let key = r#""534e5bb0-6128-48f3-8736-f466adb6f38f""#;
                 self.run("RetryingSub", "rsub-1", key).await;
             }
+            "rewind" => {
+                self.run("Failing", "rew-1", r#""boom""#).await;
+                self.rewind("rew-1", "again").await;
+            }
+            "rewind-heals" => {
+                self.run(
+                    "Fragile",
+                    "heal-1",
+                    r#""a6e3f495-7651-4160-8332-2425e9987dae""#,
+                )
+                .await;
+                self.rewind("heal-1", "again").await;
+                self.rewind("heal-1", "again").await;
+            }
             "eternal" => self.ends("eternal-1").await,
             "suspend" => self.suspend().await,
             "status" => self.run("Status", "status-1", r#""x""#).await,
@@ -221,6 +237,12 @@ impl Driver {
 
     async fn run(&self, name: &str, id: &str, input: &str) {
         self.start(name, id, input).await;
+        self.ends(id).await;
+    }
+
+    async fn rewind(&self, id: &str, reason: &str) {
+        let reason = Some(reason.to_owned());
+        self.client.rewind(id, reason).await.unwrap();
         self.ends(id).await;
     }
 

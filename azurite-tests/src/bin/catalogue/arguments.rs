@@ -37,6 +37,10 @@ pub(crate) enum Command {
         id: String,
         reason: String,
     },
+    Rewind {
+        id: String,
+        reason: String,
+    },
 }
 
 /// What the program is told when it was called in another way.
@@ -44,7 +48,7 @@ pub(crate) const USAGE: &str = "\
 usage: catalogue worker [--seconds N]
        catalogue start NAME ID INPUT-JSON [--seconds N]
        catalogue raise ID EVENT PAYLOAD-JSON
-       catalogue terminate|suspend|resume ID REASON
+       catalogue terminate|suspend|resume|rewind ID REASON
 
 flags, before, between or after the others:
   --task-hub NAME                         the task hub
@@ -122,6 +126,7 @@ impl Command {
             "terminate" => exactly(&verb, rest).map(|[id, reason]| Self::Terminate { id, reason }),
             "suspend" => exactly(&verb, rest).map(|[id, reason]| Self::Suspend { id, reason }),
             "resume" => exactly(&verb, rest).map(|[id, reason]| Self::Resume { id, reason }),
+            "rewind" => exactly(&verb, rest).map(|[id, reason]| Self::Rewind { id, reason }),
             _ => Err(format!("there is no command {verb}")),
         }
     }

@@ -80,6 +80,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         Command::Terminate { id, reason } => client.terminate(&id, Some(reason)).await?,
         Command::Suspend { id, reason } => client.suspend(&id, Some(reason)).await?,
         Command::Resume { id, reason } => client.resume(&id, Some(reason)).await?,
+        Command::Rewind { id, reason } => client.rewind(&id, Some(reason)).await?,
     }
     Ok(())
 }
