@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use durabletask_core::replay::{Flavour, ReplayOptions};
 use durabletask_core::{
     ActivityExecutor, ActivityOutcome, ActivityWork, BoxFuture, ExecutorError,
     OrchestrationExecutor, OrchestrationRun,
@@ -30,6 +31,7 @@ pub struct Registry {
     orchestrators: BTreeMap<String, Start>,
     activities: BTreeMap<String, RunActivity>,
     threads: Option<Arc<Threads>>,
+    options: ReplayOptions,
 }
 
 impl Registry {
@@ -42,6 +44,13 @@ impl Registry {
     pub fn use_threads(&mut self) -> std::io::Result<()> {
         self.threads = Some(Arc::new(Threads::start()?));
         Ok(())
+    }
+
+    /// Lets orchestrators agree with a .NET flavour, id by id and GUID by GUID: for twins of
+    /// existing orchestrators, which take over their histories.
+    #[doc(hidden)]
+    pub fn use_flavour(&mut self, flavour: Flavour) {
+        self.options.flavour = flavour;
     }
 
     /// Adds an orchestrator.
@@ -75,7 +84,12 @@ fn refuse(replaced: bool, kind: &'static str, name: &str) -> Result<(), Duplicat
 impl OrchestrationExecutor for Registry {
     fn open(&self, name: &str, _version: Option<&str>) -> Option<Box<dyn OrchestrationRun>> {
         let start = Arc::clone(self.orchestrators.get(name)?);
-        Some(Box::new(Run::new(name, start, self.threads.clone())))
+        Some(Box::new(Run::new(
+            name,
+            start,
+            self.options,
+            self.threads.clone(),
+        )))
     }
 
     fn names(&self) -> Vec<String> {
