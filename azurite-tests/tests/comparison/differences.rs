@@ -80,7 +80,10 @@ pub(crate) fn complaints(scenario: &str, dotnet: &[Item], ours: &[Item]) -> Vec<
         })
         .collect();
     for meant in meant {
-        if !differences.iter().any(|difference| meant.explains(difference)) {
+        if !differences
+            .iter()
+            .any(|difference| meant.explains(difference))
+        {
             let (place, member) = (meant.place, meant.member);
             let why = meant.why;
             complaints.push(format!(
@@ -94,11 +97,16 @@ pub(crate) fn complaints(scenario: &str, dotnet: &[Item], ours: &[Item]) -> Vec<
 fn differences(dotnet: &[Item], ours: &[Item]) -> Vec<Difference> {
     let by_place = |items: &'_ [Item]| -> BTreeMap<String, BTreeMap<String, String>> {
         let items = items.iter();
-        items.map(|item| (item.place.clone(), item.values.clone())).collect()
+        items
+            .map(|item| (item.place.clone(), item.values.clone()))
+            .collect()
     };
     let (left, right) = (by_place(dotnet), by_place(ours));
     let mut found = Vec::new();
-    for place in left.keys().chain(right.keys().filter(|key| !left.contains_key(*key))) {
+    for place in left
+        .keys()
+        .chain(right.keys().filter(|key| !left.contains_key(*key)))
+    {
         match (left.get(place), right.get(place)) {
             (Some(dotnet), Some(ours)) => compare(place, dotnet, ours, &mut found),
             (dotnet, ours) => found.push(Difference {
@@ -132,7 +140,9 @@ fn compare(
     found: &mut Vec<Difference>,
 ) {
     let before = found.len();
-    let members = dotnet.keys().chain(ours.keys().filter(|key| !dotnet.contains_key(*key)));
+    let members = dotnet
+        .keys()
+        .chain(ours.keys().filter(|key| !dotnet.contains_key(*key)));
     // The whole text says nothing more where members differ.
     let members = members.filter(|member| *member != TEXT);
     for member in members.chain([&TEXT.to_owned()]) {

@@ -9,9 +9,9 @@ use durabletask_azurestorage::hub::{
 };
 use durabletask_azurestorage::{HubClient, StartOptions, TaskHub};
 use durabletask_core::{OrchestrationStatus, Tags};
+use durabletask_storage::Env;
 use durabletask_storage::azure::Connection;
 use durabletask_storage::wrappers::Recording;
-use durabletask_storage::Env;
 use durabletask_worker::RunningWorker;
 
 use crate::observed::Observed;
@@ -69,7 +69,10 @@ pub(crate) async fn run(scenario: &str, connection: &str) -> Observed {
     let driver = Driver::new(hub.clone());
     let worker = driver.work();
     Box::pin(driver.act(scenario)).await;
-    assert!(worker.stop().await.unwrap(), "{scenario}: not stopped in time");
+    assert!(
+        worker.stop().await.unwrap(),
+        "{scenario}: not stopped in time"
+    );
     assert_eq!(recording.missed_calls(), 0, "{scenario}");
     let observed = Observed::captured(&hub, &plain_account, recording.take()).await;
     delete_hub(&plain_account, hub.settings()).await.unwrap();
@@ -83,7 +86,9 @@ struct Driver {
 
 impl Driver {
     fn new(hub: TaskHub) -> Self {
-        Self { client: HubClient::new(hub) }
+        Self {
+            client: HubClient::new(hub),
+        }
     }
 
     fn work(&self) -> RunningWorker {
@@ -115,7 +120,8 @@ impl Driver {
         self.start("EventOrTimeout", "event-1", "60").await;
         self.reaches("event-1", OrchestrationStatus::Running).await;
         self.raise("event-1", "Other", r#""ignored""#).await;
-        self.raise("event-1", "Approval", r#""yes é世 <&>\"""#).await;
+        self.raise("event-1", "Approval", r#""yes é世 <&>\"""#)
+            .await;
         self.ends("event-1").await;
     }
 
@@ -129,7 +135,15 @@ impl Driver {
 
     async fn ids(&self) {
         let ids = [
-            "a b", "per%cent", "quo'te", "世界", "UPPER-lower", "a+b=c&d", "x^y", "sl/ash", "ha#sh",
+            "a b",
+            "per%cent",
+            "quo'te",
+            "世界",
+            "UPPER-lower",
+            "a+b=c&d",
+            "x^y",
+            "sl/ash",
+            "ha#sh",
             "q?m",
         ];
         for id in ids {
