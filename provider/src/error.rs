@@ -45,6 +45,20 @@ pub enum TaskHubError {
         /// The hub.
         hub: String,
     },
+    /// Only failures can be rewound.
+    #[error("instance {instance_id:?} is {status}; only a Failed instance can be rewound")]
+    NotFailed {
+        /// The instance.
+        instance_id: String,
+        /// Its status.
+        status: durabletask_core::OrchestrationStatus,
+    },
+    /// The instance never ran, or its history was purged.
+    #[error("instance {instance_id:?} has no history to rewind; restart it instead")]
+    NoHistory {
+        /// The instance.
+        instance_id: String,
+    },
     /// An argument is not acceptable.
     #[error("{0}")]
     InvalidArgument(String),

@@ -23,6 +23,10 @@ use scenarios::SCENARIOS;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_we_send_and_leave_is_what_dotnet_does() {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_test_writer()
+        .init();
     let connection = azurite::connection().await;
     let chosen = std::env::var("COMPARE").ok();
     let is_chosen = |scenario: &&&str| {

@@ -1,6 +1,7 @@
 //! What clients do: start, raise events, terminate, suspend, resume, look, wait
 //! (chapter 02 §7).
 
+mod rewind;
 mod start;
 mod wait;
 
@@ -94,6 +95,11 @@ impl HubClient {
 
     async fn send_to(&self, instance_id: &str, kind: EventKind) -> Result<(), TaskHubError> {
         check_instance_id(instance_id)?;
+        self.send_to_any(instance_id, kind).await
+    }
+
+    /// Also to instances whose ids no client may choose, such as those of entities.
+    async fn send_to_any(&self, instance_id: &str, kind: EventKind) -> Result<(), TaskHubError> {
         let sending = Sending {
             queue: self.hub.control_queue_of(instance_id),
             message: TaskMessage {

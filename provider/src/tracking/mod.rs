@@ -4,4 +4,5 @@ pub(crate) mod commit;
 pub(crate) mod history;
 pub(crate) mod load;
 pub(crate) mod repair;
+pub(crate) mod rewind;
 pub(crate) mod status;

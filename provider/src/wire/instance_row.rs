@@ -78,6 +78,11 @@ impl InstanceRow {
         })
     }
 
+    /// Whether the row says Pending.
+    pub fn is_pending(&self) -> bool {
+        self.runtime_status == Some(OrchestrationStatus::Pending)
+    }
+
     /// The custom status that the orchestration set; `None` for the text `null`.
     pub fn custom_status(&self) -> Option<&str> {
         self.custom_status.as_deref().filter(|text| *text != "null")

@@ -14,6 +14,7 @@ mod json;
 pub mod large;
 pub mod message;
 pub mod names;
+pub mod rewound;
 mod objects;
 
 pub use error::WireError;
