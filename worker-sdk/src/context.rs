@@ -6,9 +6,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::futures::future::{self, BoxFuture, Either};
-use ::futures::stream::FuturesUnordered;
-use ::futures::{FutureExt as _, StreamExt as _};
+use ::futures::future::{self, Either};
 use durabletask_core::episode::execution_trace;
 use durabletask_core::replay::{CallSite, ContinueOptions, ReceivedEvent, SubOrchestrationCall};
 use durabletask_core::{
@@ -143,8 +141,7 @@ impl OrchestrationContext {
         options: CallOptions,
     ) -> Call<T> {
         let at = Location::caller();
-        let input = self
-            .check_tags(name, options.tags.as_ref(), None)
+        let input = check_tags(name, options.tags.as_ref(), None)
             .and_then(|()| payload::write_argument(&input, || format!("the input of '{name}'")));
         match input {
             Ok(input) => {
@@ -198,8 +195,7 @@ impl OrchestrationContext {
         options: ChildOptions,
     ) -> Call<T> {
         let at = Location::caller();
-        let input = self
-            .check_tags(name, options.tags.as_ref(), self.tags())
+        let input = check_tags(name, options.tags.as_ref(), self.tags())
             .and_then(|()| payload::write(&input, || format!("the input of '{name}'")));
         match input {
             Ok(input) => {
@@ -235,7 +231,7 @@ impl OrchestrationContext {
         options: ChildOptions,
     ) -> Result<()> {
         let at = Location::caller();
-        self.check_tags(name, options.tags.as_ref(), self.tags())?;
+        check_tags(name, options.tags.as_ref(), self.tags())?;
         let input = payload::write(&input, || format!("the input of '{name}'"))?;
         let call = options.into_call(name, input, true);
         self.0
@@ -442,18 +438,6 @@ impl OrchestrationContext {
         execution_trace(self.started()?)
     }
 
-    /// A call's own tags and those that a child inherits have to fit a row.
-    fn check_tags(&self, name: &str, own: Option<&Tags>, inherited: Option<&Tags>) -> Result<()> {
-        let bytes: usize = own.into_iter().chain(inherited).map(Tags::text_bytes).sum();
-        if bytes <= MAX_TAG_BYTES {
-            return Ok(());
-        }
-        Err(payload::too_large(format!(
-            "the tags of '{name}', inherited ones included, have {bytes} bytes, {MAX_TAG_BYTES} \
-             are possible; put large values into the input"
-        )))
-    }
-
     fn started(&self) -> Option<&ExecutionStarted> {
         self.0.started.get()
     }
@@ -463,88 +447,22 @@ impl OrchestrationContext {
     }
 }
 
-/// Several futures at once. Only those whose task was answered are polled, so that waiting for n
-/// of them costs n polls. The ordinary ones of the `futures` crate that do not pick at random
-/// work as well.
-#[allow(clippy::unused_self, reason = "found where users look for it")]
-impl OrchestrationContext {
-    /// The outputs of all futures, in their order.
-    pub fn join_all<'a, I>(&self, futures: I) -> BoxFuture<'a, Vec<<I::Item as Future>::Output>>
-    where
-        I: IntoIterator<Item: Future<Output: Send> + Send + 'a>,
-    {
-        // Boxed, here and below, because an opaque type would have the iterator's type in it, and
-        // futures with closures in their types are not seen to be `Send`.
-        future::join_all(futures).boxed()
-    }
-
-    /// The results of all futures, in their order, or the first failure in that order. Waits for
-    /// all of them either way, as .NET does.
-    pub fn try_join_all<'a, T, I>(&self, futures: I) -> BoxFuture<'a, Result<Vec<T>>>
-    where
-        T: Send,
-        I: IntoIterator<Item: Future<Output = Result<T>> + Send + 'a>,
-    {
-        let all = future::join_all(futures);
-        all.map(|results| results.into_iter().collect()).boxed()
-    }
-
-    /// The outputs of two futures of different types.
-    pub fn join<A: Future, B: Future>(
-        &self,
-        a: A,
-        b: B,
-    ) -> impl Future<Output = (A::Output, B::Output)> + use<A, B> {
-        future::join(a, b)
-    }
-
-    /// The outputs of three futures of different types.
-    pub fn join3<A: Future, B: Future, C: Future>(
-        &self,
-        a: A,
-        b: B,
-        c: C,
-    ) -> impl Future<Output = (A::Output, B::Output, C::Output)> + use<A, B, C> {
-        future::join3(a, b, c)
-    }
-
-    /// The output of whichever future is ready first, `a` if both are; the other is dropped.
-    pub fn select<A: Future, B: Future>(
-        &self,
-        a: A,
-        b: B,
-    ) -> impl Future<Output = Either<A::Output, B::Output>> + use<A, B> {
-        async move {
-            let (a, b) = (std::pin::pin!(a), std::pin::pin!(b));
-            match future::select(a, b).await {
-                Either::Left((output, _)) => Either::Left(output),
-                Either::Right((output, _)) => Either::Right(output),
-            }
-        }
-    }
-
-    /// The index and output of the first of many futures that is ready; the others are dropped.
-    /// `None` if there are none.
-    pub fn race<'a, I>(
-        &self,
-        futures: I,
-    ) -> BoxFuture<'a, Option<(usize, <I::Item as Future>::Output)>>
-    where
-        I: IntoIterator<Item: Future<Output: Send> + Send + 'a>,
-    {
-        let mut racers: FuturesUnordered<_> = futures
-            .into_iter()
-            .enumerate()
-            .map(|(index, racer)| racer.map(move |output| (index, output)))
-            .collect();
-        async move { racers.next().await }.boxed()
-    }
-}
-
 impl fmt::Debug for OrchestrationContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "OrchestrationContext({})", self.instance_id())
     }
+}
+
+/// A call's own tags and those that a child inherits have to fit a row.
+fn check_tags(name: &str, own: Option<&Tags>, inherited: Option<&Tags>) -> Result<()> {
+    let bytes: usize = own.into_iter().chain(inherited).map(Tags::text_bytes).sum();
+    if bytes <= MAX_TAG_BYTES {
+        return Ok(());
+    }
+    Err(payload::too_large(format!(
+        "the tags of '{name}', inherited ones included, have {bytes} bytes, {MAX_TAG_BYTES} \
+         are possible; put large values into the input"
+    )))
 }
 
 impl ChildOptions {

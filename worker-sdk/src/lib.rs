@@ -45,6 +45,7 @@ mod client;
 mod context;
 mod failure;
 mod futures;
+mod joins;
 mod options;
 mod payload;
 mod registry;

@@ -154,8 +154,8 @@ impl Driver {
     /// The span of one episode, with the trace context of its execution.
     fn span(&self, work: &EpisodeWork) -> Span {
         let known = self.shared.as_ref().and_then(|shared| shared.started.get());
-        let events = work.past.iter().chain(&work.new);
-        let started = known.or_else(|| events.filter_map(|e| e.as_started()).next());
+        let mut events = work.past.iter().chain(&work.new);
+        let started = known.or_else(|| events.find_map(|event| event.as_started()));
         let trace = started.and_then(execution_trace);
         tracing::info_span!(
             "orchestration",

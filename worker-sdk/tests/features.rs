@@ -15,7 +15,7 @@ use durabletask_worker::{
 const LIMIT: Option<Duration> = Some(Duration::from_secs(300));
 
 /// Runs a test against an empty hub in memory, in virtual time.
-fn in_a_hub<F: Future<Output = ()> + Send>(
+fn in_a_hub<F: Future<Output = ()>>(
     change: impl FnOnce(&mut HubSettings),
     test: impl FnOnce(TaskHub, Env) -> F,
 ) {
