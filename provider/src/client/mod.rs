@@ -1,12 +1,16 @@
 //! What clients do: start, raise events, terminate, suspend, resume, look, wait
 //! (chapter 02 §7).
 
+mod purge;
+mod query;
 mod rewind;
 mod start;
 mod wait;
 
 use durabletask_core::{EventKind, EventRaised, HistoryEvent, OrchestrationInstance, TaskMessage};
 
+pub use purge::{PurgeFilter, PurgeOptions, PurgeReport};
+pub use query::{InstancePage, ListedInstance};
 pub use start::{ReplaceExisting, StartOptions};
 
 use crate::TaskHub;

@@ -14,8 +14,8 @@ mod json;
 pub mod large;
 pub mod message;
 pub mod names;
-pub mod rewound;
 mod objects;
+pub mod rewound;
 
 pub use error::WireError;
 pub use event::history_json;

@@ -22,9 +22,8 @@ pub enum Failure {
 
 /// What a row says that [`filter::failures`](super::filter::failures) found.
 pub fn failure_of(row: &Row) -> Result<Failure, WireError> {
-    let task_id = || {
-        columns::int(row, "TaskScheduledId")?.ok_or(WireError::MissingMember("TaskScheduledId"))
-    };
+    let task_id =
+        || columns::int(row, "TaskScheduledId")?.ok_or(WireError::MissingMember("TaskScheduledId"));
     Ok(match history_row::event_type(row)? {
         EventType::TaskFailed => Failure::Task(task_id()?),
         EventType::SubOrchestrationFailed => Failure::Child(task_id()?),
