@@ -110,6 +110,9 @@ impl TestHub {
 pub(crate) fn their_words(request: &Request) -> Option<String> {
     let path = request.path.trim_start_matches('/');
     let name = path.split(['(', '?']).next().unwrap_or_default();
+    if name.ends_with("Partitions") {
+        return None;
+    }
     match (request.service.as_str(), request.method.as_str()) {
         ("table", "GET") => Some(format!(
             "query {name} filter {:?} select {:?} top {:?}",

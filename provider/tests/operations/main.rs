@@ -9,4 +9,6 @@ mod golden;
 mod support;
 
 mod hub;
+mod purge;
+mod query;
 mod rewind;

@@ -1,6 +1,6 @@
 //! Rewind and restart (chapter 03 §7.3, §7.4).
 
-use durabletask_azurestorage::TaskHubError;
+use durabletask_azurestorage::{StartOptions, TaskHubError};
 use durabletask_storage::Write;
 
 use crate::golden::{self, Request};
@@ -196,7 +196,7 @@ fn a_restart_takes_name_and_input() {
         for input in ["1".to_owned(), big] {
             let first = hub
                 .client
-                .start("Name", Some(input.clone()), Default::default())
+                .start("Name", Some(input.clone()), StartOptions::default())
                 .await
                 .unwrap();
             let refused = hub.client.restart(&first, false).await;
