@@ -8,6 +8,7 @@
 //! ```
 
 pub mod azurite;
+pub mod catalogue;
 mod names;
 mod waiting;
 

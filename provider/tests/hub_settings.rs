@@ -231,9 +231,7 @@ fn doubtful_settings_are_warned_about() {
     let text = r#""partitionCount": 8, "notifications": {"eventGrid": {"topicEndpoint": "x"}},
         "storageProvider": {"controlQueueVisibilityTimeout": "00:00:30", "colour": "red",
         "controlQueueBatchSize": 32, "controlQueueBufferThreshold": 16}"#;
-    let sources =
-        host_json(text).with_variable("AzureWebJobsStorage", "UseDevelopmentStorage=true");
-    let (settings, warnings) = sources.read().unwrap();
+    let (settings, warnings) = host_json(text).read().unwrap();
     assert_eq!(settings.partition_count, 4);
     let texts: Vec<_> = warnings.iter().map(ToString::to_string).collect();
     let expected = [
@@ -243,13 +241,37 @@ fn doubtful_settings_are_warned_about() {
         "extensions.durableTask.storageProvider.controlQueueVisibilityTimeout is 00:00:30; a Functions host accepts no less than 00:01:00",
     ];
     assert_eq!(texts[..4], expected);
-    assert_eq!(
-        warnings[4..],
-        [
-            SettingsWarning::BatchAboveThreshold,
-            SettingsWarning::UnusedConnection
-        ]
-    );
+    assert_eq!(warnings[4..], [SettingsWarning::BatchAboveThreshold]);
+}
+
+#[test]
+fn the_host_s_own_account_is_the_default_where_there_is_one() {
+    let store = |text: &str, name: &str, value: &str| {
+        let sources = host_json(text).with_variable(name, value);
+        let (settings, warnings) = sources.read().unwrap();
+        assert_eq!(warnings, []);
+        settings.store
+    };
+    let emulator = "UseDevelopmentStorage=true";
+    assert!(matches!(
+        store("", "AzureWebJobsStorage", emulator),
+        StoreChoice::Azure { tracking: None, .. }
+    ));
+    assert!(matches!(
+        store("", "AzureWebJobsStorage__accountName", "acct"),
+        StoreChoice::Azure { tracking: None, .. }
+    ));
+    assert!(matches!(
+        store("", "AzureWebJobsStorage", ""),
+        StoreChoice::Embedded { path: None }
+    ));
+    let embedded = r#""rust": {"embeddedPath": ":memory:"}"#;
+    assert!(matches!(
+        store(embedded, "AzureWebJobsStorage", emulator),
+        StoreChoice::Memory
+    ));
+    let wrong = host_json("").with_variable("AzureWebJobsStorage", "nonsense");
+    assert!(refusal(&wrong).contains("AzureWebJobsStorage cannot be used"));
 }
 
 const SECRET: &str = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0";

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::futures::{Call, EventWait, Timer};
+use crate::retry::Called;
 use crate::shared::{Shared, State};
 use crate::{
     Activity, Argument, CallOptions, ChildOptions, Failure, Orchestrator, Result, payload,
@@ -135,14 +136,18 @@ impl OrchestrationContext {
         let at = Location::caller();
         match payload::write_argument(&input, || format!("the input of '{name}'")) {
             Ok(input) => {
-                let CallOptions { version, tags } = options;
-                let key = self.0.call(|state| {
-                    let version = version.as_deref();
-                    let task = state
-                        .replay
-                        .schedule_task(name, version, Some(input), tags, at);
-                    state.start_task(task)
-                });
+                let CallOptions {
+                    version,
+                    tags,
+                    retry,
+                } = options;
+                let called = Called::Activity {
+                    name: name.to_owned(),
+                    version,
+                    input,
+                    tags,
+                };
+                let key = self.0.call(|state| state.start_call(called, retry, at));
                 Call::new(&self.0, key, name)
             }
             Err(failure) => Call::failed(failure),
@@ -182,11 +187,9 @@ impl OrchestrationContext {
         let at = Location::caller();
         match payload::write(&input, || format!("the input of '{name}'")) {
             Ok(input) => {
-                let call = options.into_call(name, input, false);
-                let key = self.0.call(|state| {
-                    let task = state.replay.create_sub_orchestration(call, at);
-                    state.start_task(task)
-                });
+                let retry = options.retry.clone();
+                let called = Called::Child(options.into_call(name, input, false));
+                let key = self.0.call(|state| state.start_call(called, retry, at));
                 Call::new(&self.0, key, name)
             }
             Err(failure) => Call::failed(failure),

@@ -48,6 +48,7 @@ mod futures;
 mod options;
 mod payload;
 mod registry;
+mod retry;
 mod run;
 mod running;
 mod shared;
@@ -68,6 +69,7 @@ pub use crate::failure::{Failure, Result};
 pub use crate::futures::{Call, EventWait, Timer};
 pub use crate::options::{CallOptions, ChildOptions};
 pub use crate::registry::{DuplicateName, Registry};
+pub use crate::retry::RetryPolicy;
 pub use crate::running::RunningWorker;
 pub use crate::shutdown::shutdown_signal;
 pub use crate::task::{Activity, Argument, Orchestrator};
@@ -80,7 +82,8 @@ pub use durabletask_azurestorage::{
 pub mod prelude {
     pub use crate::{
         Activity, ActivityContext, CallOptions, ChildOptions, Client, Either, Failure,
-        OrchestrationContext, Orchestrator, Result, Worker, WorkerError, activity, orchestrator,
+        OrchestrationContext, Orchestrator, Result, RetryPolicy, Worker, WorkerError, activity,
+        orchestrator,
     };
 }
 

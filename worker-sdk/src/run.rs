@@ -130,7 +130,10 @@ impl Driver {
             match step {
                 None => break,
                 Some(Step::Start) => self.start(&shared)?,
-                Some(Step::Resolved { task, outcome }) => shared.resolve(task, outcome),
+                Some(Step::Resolved { task, outcome }) => {
+                    // Handlers of retries run in there.
+                    drop(quietly(&shared, || shared.resolve(task, outcome)));
+                }
                 Some(Step::Event { wait }) => shared.raise(wait),
             }
             self.settle(&shared)?;
@@ -243,6 +246,7 @@ impl Drop for Driver {
         // Closed first, so that drops record nothing.
         if let Some(shared) = &self.shared {
             shared.close();
+            shared.drop_retries();
         }
         self.drop_body();
     }

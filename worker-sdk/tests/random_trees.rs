@@ -152,8 +152,6 @@ fn answer(command: &Command) -> Option<EventKind> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
     #[test]
     fn kept_and_replayed_runs_decide_alike(
         grown in trees(),

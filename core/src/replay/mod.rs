@@ -9,6 +9,7 @@ mod guid;
 mod handlers;
 mod mismatch;
 mod nouns;
+mod retry;
 mod timer;
 mod waits;
 
@@ -32,6 +33,7 @@ pub use nouns::{
     CallSite, ContinueOptions, Finish, Flavour, ReplayOptions, Step, SubOrchestrationCall,
     TaskFailure, TaskId, TaskOutcome, WaitId,
 };
+pub use retry::{AfterFailure, RetryLoop, RetryPolicy};
 pub use timer::LongTimer;
 pub use waits::ReceivedEvent;
 use waits::Waits;

@@ -23,6 +23,11 @@ impl WorkerContext {
         EpisodeOptions {
             include_parameters: settings.store_inputs_in_orchestration_history,
             error_mode: settings.error_mode,
+            child_version: settings
+                .default_version
+                .as_deref()
+                .unwrap_or_default()
+                .into(),
         }
     }
 

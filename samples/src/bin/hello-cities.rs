@@ -2,9 +2,9 @@
 //!
 //! `cargo run -p samples --bin hello-cities`
 
-use durabletask_worker::Client;
+use std::process::ExitCode;
+
 use durabletask_worker::prelude::*;
-use samples::{Error, open_hub};
 
 #[orchestrator]
 async fn hello_cities(ctx: OrchestrationContext, _: ()) -> Result<Vec<String>> {
@@ -18,24 +18,21 @@ async fn hello_cities(ctx: OrchestrationContext, _: ()) -> Result<Vec<String>> {
 #[activity]
 async fn hello(_: ActivityContext, city: String) -> Result<String> {
     println!("  greeting {city}");
+    samples::work().await;
     Ok(format!("Hello {city}!"))
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Error> {
-    let hub = open_hub().await?;
+async fn main() -> ExitCode {
     let worker = Worker::builder()
         .orchestrator(hello_cities)
         .activity(hello)
-        .build()?
-        .start(&hub);
-
-    let client = Client::new(&hub);
-    let id = client.start(hello_cities, ()).await?;
-    println!("Started orchestration {id}.");
-    let greetings: Vec<String> = client.output(&id, None).await?;
-    println!("{}", greetings.join("\n"));
-
-    worker.stop().await?;
-    Ok(())
+        .build();
+    samples::run(&[], worker, async |sample| {
+        let id = sample.start(hello_cities, ()).await?;
+        let greetings: Vec<String> = sample.output(&id).await?;
+        println!("{}", greetings.join("\n"));
+        Ok(())
+    })
+    .await
 }

@@ -220,6 +220,10 @@ pub(super) async fn accept_the_receipt_of_a_put(bench: Bench) -> Outcome {
     let sent = queues
         .put_message(&queue, "two", Some(LONG_SECONDS))
         .await?;
+    let other = format!("{}-other", bench.prefix);
+    queues.create_queue(&other).await?;
+    let refused = queues.delete_message(&other, &sent.handle).await;
+    ensure_refused(refused, ErrorKind::NotFound, "a message of another queue")?;
     queues.delete_message(&queue, &sent.handle).await?;
     ensure_equal(&queues.count_messages(&queue).await?, &0, "both deleted")
 }

@@ -22,7 +22,9 @@ pub(super) trait Layer: Debug + Send + Sync + 'static {
     fn start(&self, call: Call<'_>) -> impl Future<Output = Self::Ticket> + Send;
 
     /// After the call, unless its caller gave up on it.
-    fn end(&self, _ticket: Self::Ticket, _outcome: Outcome) {}
+    fn end(&self, _ticket: Self::Ticket, _outcome: Outcome) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 pub(super) struct Call<'a> {
@@ -34,6 +36,7 @@ pub(super) struct Call<'a> {
 }
 
 pub(super) fn wrap<L: Layer>(inner: Account, layer: &Arc<L>) -> Account {
+    let clock = inner.clock.clone();
     let layered = Arc::new(Layered {
         inner,
         layer: layer.clone(),
@@ -42,6 +45,7 @@ pub(super) fn wrap<L: Layer>(inner: Account, layer: &Arc<L>) -> Account {
         queues: layered.clone(),
         tables: layered.clone(),
         blobs: layered,
+        clock,
     }
 }
 
@@ -70,9 +74,17 @@ impl<L: Layer> Layered<L> {
             })
             .await;
         let result = call.await;
-        self.layer.end(ticket, Outcome::of(&result, count));
+        self.layer.end(ticket, Outcome::of(&result, count)).await;
         result
     }
+}
+
+/// The resource of a lease: a container, or container and blob.
+fn leased(container: &str, blob: Option<&str>) -> String {
+    blob.map_or_else(
+        || container.to_owned(),
+        |blob| format!("{container}/{blob}"),
+    )
 }
 
 fn nothing() -> Arguments {
@@ -236,7 +248,7 @@ impl<L: Layer> Tables for Layered<L> {
             })
             .await;
         let result = self.inner.tables.write(table, write).await;
-        self.layer.end(ticket, Outcome::of(&result, |_| 1));
+        self.layer.end(ticket, Outcome::of(&result, |_| 1)).await;
         result
     }
 
@@ -250,7 +262,7 @@ impl<L: Layer> Tables for Layered<L> {
             })
             .await;
         let result = self.inner.tables.transact(table, writes).await;
-        self.layer.end(ticket, Outcome::of(&result, Vec::len));
+        self.layer.end(ticket, Outcome::of(&result, Vec::len)).await;
         result
     }
 }
@@ -336,7 +348,7 @@ impl<L: Layer> Blobs for Layered<L> {
     async fn acquire_lease(
         &self,
         container: &str,
-        blob: &str,
+        blob: Option<&str>,
         lease: &str,
         seconds: Option<u32>,
     ) -> Result<()> {
@@ -344,7 +356,7 @@ impl<L: Layer> Blobs for Layered<L> {
             lease: lease.to_owned(),
             seconds,
         };
-        let name = format!("{container}/{blob}");
+        let name = leased(container, blob);
         let call = self
             .inner
             .blobs
@@ -353,17 +365,17 @@ impl<L: Layer> Blobs for Layered<L> {
             .await
     }
 
-    async fn renew_lease(&self, container: &str, blob: &str, lease: &str) -> Result<()> {
+    async fn renew_lease(&self, container: &str, blob: Option<&str>, lease: &str) -> Result<()> {
         let arguments = || Arguments::lease(lease);
-        let name = format!("{container}/{blob}");
+        let name = leased(container, blob);
         let call = self.inner.blobs.renew_lease(container, blob, lease);
         self.around(Operation::RenewLease, &name, &arguments, call, |()| 1)
             .await
     }
 
-    async fn release_lease(&self, container: &str, blob: &str, lease: &str) -> Result<()> {
+    async fn release_lease(&self, container: &str, blob: Option<&str>, lease: &str) -> Result<()> {
         let arguments = || Arguments::lease(lease);
-        let name = format!("{container}/{blob}");
+        let name = leased(container, blob);
         let call = self.inner.blobs.release_lease(container, blob, lease);
         self.around(Operation::ReleaseLease, &name, &arguments, call, |()| 1)
             .await
@@ -372,7 +384,7 @@ impl<L: Layer> Blobs for Layered<L> {
     async fn change_lease(
         &self,
         container: &str,
-        blob: &str,
+        blob: Option<&str>,
         lease: &str,
         proposed: &str,
     ) -> Result<()> {
@@ -380,7 +392,7 @@ impl<L: Layer> Blobs for Layered<L> {
             lease: lease.to_owned(),
             proposed: proposed.to_owned(),
         };
-        let name = format!("{container}/{blob}");
+        let name = leased(container, blob);
         let call = self
             .inner
             .blobs

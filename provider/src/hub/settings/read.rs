@@ -11,6 +11,10 @@ use super::value::SettingValue;
 use super::warning::{self, SettingsWarning};
 use super::{HubSettings, PartitionManagement, hub_name};
 
+/// The connection that a Functions host uses if none is named (chapter 01 §4.3), and the app
+/// setting that it stands for.
+const DEFAULT_CONNECTION: &str = "Storage";
+const DEFAULT_CONNECTION_SETTING: &str = "AzureWebJobsStorage";
 /// File name that means "in memory".
 const MEMORY: &str = ":memory:";
 
@@ -35,7 +39,7 @@ impl SettingsSources {
         reader.ours(&mut settings)?;
         reader.store(&mut settings, &app_settings)?;
         settings.validate()?;
-        let warnings = warning::collect(&settings, &keys, &reader.known, &app_settings);
+        let warnings = warning::collect(&settings, &keys, &reader.known);
         Ok((settings, warnings))
     }
 }
@@ -294,6 +298,12 @@ impl Reader<'_> {
         ])?;
         let mut file: Option<String> = None;
         self.read("rust.embeddedPath", &mut file)?;
+        let main = main.or_else(|| {
+            // The default of a Functions host, but only where it leads somewhere: without any
+            // account there is still the embedded store.
+            let is_default = file.is_none() && app.has(DEFAULT_CONNECTION_SETTING);
+            is_default.then(|| DEFAULT_CONNECTION.to_owned())
+        });
         s.store = match (main, file) {
             (Some(main), _) => StoreChoice::Azure {
                 main: resolve_connection(app, &main)?,

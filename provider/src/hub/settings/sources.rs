@@ -179,6 +179,11 @@ impl AppSettings {
         (!value.is_empty()).then_some(value)
     }
 
+    /// Whether a setting has a value or settings below it.
+    pub(in crate::hub) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some() || self.has_children(name)
+    }
+
     /// The settings below a section: names relative to it, and values.
     pub(in crate::hub) fn children(&self, section: &str) -> impl Iterator<Item = (&str, &str)> {
         let prefix = format!("{}:", section.to_lowercase());

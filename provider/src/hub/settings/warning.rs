@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use super::HubSettings;
 use super::limits::ROOT;
-use super::sources::{AppSettings, Keys};
+use super::sources::Keys;
 use super::time_span::time_span_text;
-use crate::hub::StoreChoice;
 
 /// Groups and keys of a Functions host that mean nothing to this program.
 const WITHOUT_EFFECT: [&str; 5] = [
@@ -46,11 +45,6 @@ pub enum SettingsWarning {
         "{ROOT}.storageProvider.controlQueueBatchSize is larger than controlQueueBufferThreshold"
     )]
     BatchAboveThreshold,
-    /// A Functions host would use that account.
-    #[error(
-        "AzureWebJobsStorage is set but not used, because no connection name is configured; set {ROOT}.storageProvider.connectionName to \"Storage\" to use it"
-    )]
-    UnusedConnection,
 }
 
 /// Everything to warn about.
@@ -58,7 +52,6 @@ pub(super) fn collect(
     settings: &HubSettings,
     keys: &Keys,
     known: &BTreeMap<String, String>,
-    app_settings: &AppSettings,
 ) -> Vec<SettingsWarning> {
     let mut warnings = about_keys(keys, known);
     for (key, value) in [
@@ -78,11 +71,6 @@ pub(super) fn collect(
     }
     if settings.control_queue_batch_size > settings.control_queue_buffer_threshold {
         warnings.push(SettingsWarning::BatchAboveThreshold);
-    }
-    let embedded = !matches!(settings.store, StoreChoice::Azure { .. });
-    let section = "AzureWebJobsStorage";
-    if embedded && (app_settings.get(section).is_some() || app_settings.has_children(section)) {
-        warnings.push(SettingsWarning::UnusedConnection);
     }
     warnings
 }

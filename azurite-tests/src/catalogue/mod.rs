@@ -1,0 +1,44 @@
+//! Twins of the .NET orchestrations and activities whose runs were recorded: the same names,
+//! inputs and outputs, and the same durable calls in the same order, so that they replay recorded
+//! histories and share a hub with the .NET worker that made them. Entities excepted.
+
+mod activities;
+mod orchestrations;
+
+pub use activities::{Flaky, big, double, fail, say_hello};
+pub use orchestrations::{
+    big_data, catching, child, eternal, event_or_timeout, failing, failing_parent, fan_out,
+    fragile, fragile_parent, hello_sequence, hello_sequence5, mailbox, parent, sender, status,
+    timer,
+};
+
+use durabletask_worker::{Worker, WorkerError};
+
+/// A worker of the whole catalogue. [`Flaky`] counts its calls per worker, as .NET's does per
+/// process.
+pub fn worker() -> Result<Worker, WorkerError> {
+    Worker::builder()
+        .activity(say_hello)
+        .activity(double)
+        .activity(big)
+        .activity(fail)
+        .activity(Flaky::default())
+        .orchestrator(hello_sequence)
+        .orchestrator(hello_sequence5)
+        .orchestrator(fan_out)
+        .orchestrator(child)
+        .orchestrator(parent)
+        .orchestrator(failing_parent)
+        .orchestrator(timer)
+        .orchestrator(event_or_timeout)
+        .orchestrator(failing)
+        .orchestrator(catching)
+        .orchestrator(eternal)
+        .orchestrator(sender)
+        .orchestrator(big_data)
+        .orchestrator(fragile)
+        .orchestrator(fragile_parent)
+        .orchestrator(mailbox)
+        .orchestrator(status)
+        .build()
+}

@@ -1,0 +1,247 @@
+//! The recorded scenarios, run by us: the same settings, starts and events. Where the recording
+//! waited some seconds, this waits for what it waited for.
+
+use std::time::Duration;
+
+use azurite_tests::{catalogue, eventually, unique_hub};
+use durabletask_azurestorage::hub::{
+    ErrorMode, HubSettings, MessageEncoding, StoreChoice, create_hub, delete_hub, open_account,
+};
+use durabletask_azurestorage::{HubClient, StartOptions, TaskHub};
+use durabletask_core::{OrchestrationStatus, Tags};
+use durabletask_storage::Env;
+use durabletask_storage::azure::Connection;
+use durabletask_storage::wrappers::Recording;
+use durabletask_worker::RunningWorker;
+
+use crate::observed::Observed;
+
+/// Storage calls of one scenario, at most.
+const MAX_CALLS: usize = 20_000;
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The scenarios that are compared.
+pub(crate) const SCENARIOS: &[&str] = &[
+    "hello",
+    "hello-noparams",
+    "hello-base64",
+    "fanout",
+    "timer",
+    "event",
+    "event-timeout",
+    "terminate",
+    "big",
+    "ids",
+    "characters",
+    "sub",
+    "fails",
+    "fails-exceptions",
+    "eternal",
+    "suspend",
+    "status",
+    "tags",
+    "hello-extended",
+    "hello-etag",
+];
+
+/// The settings of a recording.
+fn settings(scenario: &str, connection: &str) -> HubSettings {
+    let store = StoreChoice::Azure {
+        main: Connection::parse(connection).unwrap().into(),
+        tracking: None,
+    };
+    let mut settings = HubSettings::new(unique_hub(scenario), 2).with_store(store);
+    settings.plain = true;
+    settings.use_app_lease = false;
+    settings.max_queue_polling_interval = Duration::from_secs(1);
+    settings.store_inputs_in_orchestration_history = true;
+    settings.error_mode = ErrorMode::FailureDetails;
+    match scenario {
+        "hello-noparams" => settings.store_inputs_in_orchestration_history = false,
+        "hello-base64" => settings.queue_client_message_encoding = MessageEncoding::Base64,
+        "hello-etag" => settings.use_instance_table_etag = true,
+        "hello-extended" => settings.plain = false,
+        "fails-exceptions" => settings.error_mode = ErrorMode::Exceptions,
+        _ => {}
+    }
+    settings
+}
+
+/// Runs a scenario in a hub of its own and says what it sent and left.
+pub(crate) async fn run(scenario: &str, connection: &str) -> Observed {
+    let env = Env::system();
+    let settings = settings(scenario, connection);
+    let plain_account = open_account(&settings, &env).unwrap();
+    create_hub(&plain_account, &settings, &env).await.unwrap();
+    let (account, recording) = Recording::wrap(plain_account.clone(), MAX_CALLS);
+    let hub = TaskHub::new(env, account, settings);
+    let driver = Driver::new(hub.clone());
+    driver.prepare(scenario).await;
+    let worker = driver.work();
+    Box::pin(driver.act(scenario)).await;
+    assert!(
+        worker.stop().await.unwrap(),
+        "{scenario}: not stopped in time"
+    );
+    assert_eq!(recording.missed_calls(), 0, "{scenario}");
+    let observed = Observed::captured(&hub, &plain_account, recording.take()).await;
+    delete_hub(&plain_account, hub.settings()).await.unwrap();
+    observed
+}
+
+/// Does what the recording's driver did.
+struct Driver {
+    client: HubClient,
+}
+
+impl Driver {
+    fn new(hub: TaskHub) -> Self {
+        Self {
+            client: HubClient::new(hub),
+        }
+    }
+
+    fn work(&self) -> RunningWorker {
+        catalogue::worker().unwrap().start(self.client.hub())
+    }
+
+    /// What comes before the worker, lest it be faster than the next message.
+    async fn prepare(&self, scenario: &str) {
+        if scenario == "eternal" {
+            self.start("Eternal", "eternal-1", "0").await;
+            self.raise("eternal-1", "Note", r#""carried""#).await;
+        }
+    }
+
+    async fn act(&self, scenario: &str) {
+        match scenario {
+            "hello" | "hello-noparams" | "hello-base64" | "hello-etag" | "hello-extended" => {
+                self.run("HelloSequence", "hello-1", r#""in""#).await;
+            }
+            "fanout" => self.run("FanOut", "fan-1", "10").await,
+            "sub" => self.run("Parent", "parent-1", r#""p""#).await,
+            "timer" => self.run("Timer", "timer-1", "2").await,
+            "event-timeout" => self.run("EventOrTimeout", "event-2", "2").await,
+            "big" => {
+                let input = format!("\"{}\"", "i".repeat(100_000));
+                self.run("BigData", "big-1", &input).await;
+            }
+            "event" => self.event().await,
+            "terminate" => self.terminate().await,
+            "ids" => self.ids().await,
+            "characters" => self.characters().await,
+            "fails" | "fails-exceptions" => {
+                self.run("Failing", "fail-1", r#""boom""#).await;
+                self.run("Catching", "catch-1", r#""""#).await;
+            }
+            "eternal" => self.ends("eternal-1").await,
+            "suspend" => self.suspend().await,
+            "status" => self.run("Status", "status-1", r#""x""#).await,
+            "tags" => self.tags().await,
+            other => panic!("no such scenario: {other}"),
+        }
+    }
+
+    async fn event(&self) {
+        self.start("EventOrTimeout", "event-1", "60").await;
+        self.reaches("event-1", OrchestrationStatus::Running).await;
+        self.raise("event-1", "Other", r#""ignored""#).await;
+        self.raise("event-1", "Approval", r#""yes é世 <&>\"""#)
+            .await;
+        self.ends("event-1").await;
+    }
+
+    async fn terminate(&self) {
+        self.start("EventOrTimeout", "term-1", "600").await;
+        self.reaches("term-1", OrchestrationStatus::Running).await;
+        let reason = Some("enough".to_owned());
+        self.client.terminate("term-1", reason).await.unwrap();
+        self.ends("term-1").await;
+    }
+
+    async fn suspend(&self) {
+        self.start("EventOrTimeout", "susp-1", "600").await;
+        self.reaches("susp-1", OrchestrationStatus::Running).await;
+        let reason = Some("hold".to_owned());
+        self.client.suspend("susp-1", reason).await.unwrap();
+        self.reaches("susp-1", OrchestrationStatus::Suspended).await;
+        self.raise("susp-1", "Approval", r#""while suspended""#)
+            .await;
+        let reason = Some("go".to_owned());
+        self.client.resume("susp-1", reason).await.unwrap();
+        self.ends("susp-1").await;
+    }
+
+    async fn tags(&self) {
+        let tags = Tags::from_iter([("team", "a/b"), ("n", "1")]);
+        self.start_with("Parent", "tags-1", r#""x""#, Some(tags))
+            .await;
+        self.ends("tags-1").await;
+    }
+
+    async fn ids(&self) {
+        let ids = [
+            "a b",
+            "per%cent",
+            "quo'te",
+            "世界",
+            "UPPER-lower",
+            "a+b=c&d",
+            "x^y",
+            "sl/ash",
+            "ha#sh",
+            "q?m",
+        ];
+        for id in ids {
+            self.run("Child", id, r#""i""#).await;
+        }
+    }
+
+    async fn characters(&self) {
+        let inputs = [
+            "\"tab\\t lf\\n cr\\r bell\\u0007 nul\\u0000 esc\\u001b del\u{7f}\"",
+            "\"emoji 😀 sep\\u2028\\u2029 nbsp\u{a0} bom\u{feff}\"",
+            r#""<tag> & 'single' \"double\" ]]> &amp; </MessageText>""#,
+            r#""  spaces around  ""#,
+        ];
+        for (input, number) in inputs.iter().zip(1..) {
+            self.run("Child", &format!("ch-{number}"), input).await;
+        }
+    }
+
+    async fn run(&self, name: &str, id: &str, input: &str) {
+        self.start(name, id, input).await;
+        self.ends(id).await;
+    }
+
+    async fn start(&self, name: &str, id: &str, input: &str) {
+        self.start_with(name, id, input, None).await;
+    }
+
+    async fn start_with(&self, name: &str, id: &str, input: &str, tags: Option<Tags>) {
+        let options = StartOptions {
+            instance_id: Some(id.to_owned()),
+            tags,
+            ..StartOptions::default()
+        };
+        let input = Some(input.to_owned());
+        self.client.start(name, input, options).await.unwrap();
+    }
+
+    async fn raise(&self, id: &str, name: &str, payload: &str) {
+        let payload = Some(payload.to_owned());
+        self.client.raise_event(id, name, payload).await.unwrap();
+    }
+
+    async fn ends(&self, id: &str) {
+        self.client.wait(id, Some(LIMIT)).await.unwrap();
+    }
+
+    async fn reaches(&self, id: &str, wanted: OrchestrationStatus) {
+        eventually(LIMIT, || async {
+            let status = self.client.status(id).await.unwrap()?;
+            (status.runtime_status == wanted).then_some(())
+        })
+        .await;
+    }
+}
