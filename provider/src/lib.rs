@@ -21,5 +21,6 @@ pub use error::TaskHubError;
 pub use taskhub::TaskHub;
 pub use tracking::purge::PurgeCounts;
 pub use tracking::status::InstanceStatus;
+pub use upkeep::{Finding, FindingKind, SweepOptions, SweepReport};
 pub use wire::filter::InstanceQuery;
 pub use worker::{Executors, HubWorker};

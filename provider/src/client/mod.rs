@@ -103,7 +103,11 @@ impl HubClient {
     }
 
     /// Also to instances whose ids no client may choose, such as those of entities.
-    async fn send_to_any(&self, instance_id: &str, kind: EventKind) -> Result<(), TaskHubError> {
+    pub(crate) async fn send_to_any(
+        &self,
+        instance_id: &str,
+        kind: EventKind,
+    ) -> Result<(), TaskHubError> {
         let sending = Sending {
             queue: self.hub.control_queue_of(instance_id),
             message: TaskMessage {

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use durabletask_core::{OrchestrationStatus, Timestamp};
 use durabletask_storage::{Query, Row};
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 
 use super::HubClient;
 use crate::TaskHub;
@@ -165,6 +166,9 @@ fn status_of(row: &Row) -> Option<OrchestrationStatus> {
     status.parse().ok()
 }
 
+/// An instance row and what became of it.
+type PurgedRow = (Row, Result<PurgeCounts, TaskHubError>);
+
 impl TaskHub {
     /// Purges what a query of the Instances table finds.
     pub(crate) async fn purge_found(
@@ -184,15 +188,7 @@ impl TaskHub {
             ..query
         });
         let mut purged = rows
-            .map(|row| async {
-                let row = row?;
-                if options.dry_run {
-                    return Ok((row, Ok(PurgeCounts::default())));
-                }
-                pace.turn().await;
-                let outcome = self.purge_row(&row, options.force).await;
-                Ok::<_, TaskHubError>((row, outcome))
-            })
+            .map(|row| self.purge_in_turn(row, options, &pace))
             .buffer_unordered(concurrent);
         let mut report = PurgeReport::default();
         while let Some(next) = purged.next().await {
@@ -204,6 +200,24 @@ impl TaskHub {
         }
         report.is_complete = report.failed == 0;
         Ok(report)
+    }
+
+    fn purge_in_turn<'a>(
+        &'a self,
+        row: Result<Row, TaskHubError>,
+        options: &'a PurgeOptions,
+        pace: &'a Pace,
+    ) -> BoxFuture<'a, Result<PurgedRow, TaskHubError>> {
+        async move {
+            let row = row?;
+            if options.dry_run {
+                return Ok((row, Ok(PurgeCounts::default())));
+            }
+            pace.turn().await;
+            let outcome = self.purge_row(&row, options.force).await;
+            Ok((row, outcome))
+        }
+        .boxed()
     }
 
     async fn purge_row(&self, row: &Row, force: bool) -> Result<PurgeCounts, TaskHubError> {

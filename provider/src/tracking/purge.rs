@@ -60,6 +60,11 @@ impl PurgeTarget<'_> {
         }
     }
 
+    fn takes(&self, blob: &BlobInfo) -> bool {
+        names::owner_of_blob(&blob.name).as_deref() == Some(self.instance_id)
+            && !self.may_be_newer(blob)
+    }
+
     /// Whether the blob may belong to an execution that was started after the instance row was
     /// read. Messages to the finished one may come at any time and go with it.
     fn may_be_newer(&self, blob: &BlobInfo) -> bool {
@@ -117,9 +122,9 @@ impl TaskHub {
                 continuation: Some(continuation),
                 ..asked
             });
-            let mut deletes = stream::iter(page.rows.chunks(MAX_TRANSACTION_ROWS))
-                .map(|rows| self.delete_rows(target, rows))
-                .buffer_unordered(MAX_CONCURRENT_TRANSACTIONS);
+            let batches = page.rows.chunks(MAX_TRANSACTION_ROWS);
+            let deletes: Vec<_> = batches.map(|rows| self.delete_rows(target, rows)).collect();
+            let mut deletes = stream::iter(deletes).buffer_unordered(MAX_CONCURRENT_TRANSACTIONS);
             while let Some(deleted) = deletes.try_next().await? {
                 counts += deleted;
             }
@@ -177,13 +182,14 @@ impl TaskHub {
                     Err(error) if error.is_not_found() => break,
                     Err(error) => return Err(error.into()),
                 };
-                let own = page.blobs.iter().filter(|blob| {
-                    names::owner_of_blob(&blob.name).as_deref() == Some(target.instance_id)
-                        && !target.may_be_newer(blob)
-                });
-                let mut deletes = stream::iter(own)
+                let deletes: Vec<_> = page
+                    .blobs
+                    .iter()
+                    .filter(|blob| target.takes(blob))
                     .map(|blob| blobs.delete_blob(container, &blob.name, None))
-                    .buffer_unordered(MAX_CONCURRENT_BLOB_DELETES);
+                    .collect();
+                let mut deletes =
+                    stream::iter(deletes).buffer_unordered(MAX_CONCURRENT_BLOB_DELETES);
                 while let Some(was_there) = deletes.try_next().await? {
                     counts.storage_requests += 1;
                     counts.blobs += u64::from(was_there);

@@ -73,14 +73,15 @@ impl TestHub {
         }
     }
 
-    /// Lets an operation make that many calls, one after the other, then drops it as a crash
-    /// would; false if it ended before.
+    /// Lets an operation make half as many calls, one after the other, then drops it as a crash
+    /// would, an odd number after the effect of a call and before its answer; false if it ended
+    /// before.
     pub(crate) async fn crash_after<T>(
         &self,
-        calls: u32,
+        half_calls: u32,
         operation: impl Future<Output = T>,
     ) -> bool {
-        let limit = CALL * calls + CALL / 2;
+        let limit = CALL / 2 * half_calls + CALL / 4;
         self.hub.env().timeout(limit, operation).await.is_err()
     }
 

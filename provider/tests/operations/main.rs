@@ -12,3 +12,4 @@ mod hub;
 mod purge;
 mod query;
 mod rewind;
+mod upkeep;

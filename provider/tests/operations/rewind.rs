@@ -51,8 +51,8 @@ fn rewinds_ask_for_what_dotnet_asks() {
     }
 }
 
-/// A hub with a failed parent whose child failed, and columns that nobody knows.
-async fn failed_family(hub: &TestHub) {
+/// Adds a failed parent whose child failed, and columns that nobody knows.
+pub(crate) async fn failed_family(hub: &TestHub) {
     let mut put = Vec::new();
     for (id, name, event) in [
         ("p", "SubOrchestration", "InstanceFailed"),
@@ -106,7 +106,7 @@ async fn failed_family(hub: &TestHub) {
     }
 }
 
-fn puts(asked: &[String]) -> Vec<&str> {
+pub(crate) fn puts(asked: &[String]) -> Vec<&str> {
     let puts = asked.iter().filter(|words| words.starts_with("put"));
     puts.map(|words| {
         if words.contains("\"InstanceId\":\"c\"") {
@@ -176,13 +176,14 @@ fn an_interrupted_rewind_is_finished_by_the_next() {
                 *seen = false;
                 return;
             }
-            assert!(puts(&hub.asked()).is_empty(), "{cut}");
+            // The message may be on its way, and its answer lost.
+            let was_sent = !puts(&hub.asked()).is_empty();
             hub.client.rewind("p", None).await.unwrap();
             let asked = hub.asked();
-            assert!(puts(&asked).contains(&"c"), "{cut}: {asked:#?}");
+            assert!(was_sent || puts(&asked).contains(&"c"), "{cut}: {asked:#?}");
         });
         if !was_cut {
-            assert!(cut > 15, "{cut}");
+            assert!(cut > 30, "{cut}");
             break;
         }
     }

@@ -31,6 +31,8 @@ impl Layer for Latency {
     }
 
     async fn end(&self, (): Self::Ticket, _: Outcome) {
-        self.env.sleep(self.delay.saturating_sub(self.delay / 2)).await;
+        self.env
+            .sleep(self.delay.saturating_sub(self.delay / 2))
+            .await;
     }
 }
