@@ -30,8 +30,9 @@ impl Layer for Latency {
         self.env.sleep(self.delay / 2).await;
     }
 
-    async fn end(&self, (): Self::Ticket, _: Outcome) {
-        let half = self.delay / 2;
-        self.env.sleep(self.delay.saturating_sub(half)).await;
+    async fn end(&self, (): (), _: Outcome) {
+        self.env
+            .sleep(self.delay.saturating_sub(self.delay / 2))
+            .await;
     }
 }
