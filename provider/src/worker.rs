@@ -85,6 +85,8 @@ impl HubWorker {
         let env = context.hub.env().clone();
         drop(scope.spawn(context.held.clone().renew_forever(env, queues)));
         drop(scope.spawn(context.clone().read_work_items()));
+        drop(scope.spawn(context.clone().keep_retention()));
+        drop(scope.spawn(context.clone().keep_sweeping()));
         let host = Arc::new(Partitions {
             context: context.clone(),
             queues: Mutex::default(),

@@ -288,6 +288,13 @@ pub fn rewind_row(instance_id: &str, now: Timestamp) -> Row {
     row
 }
 
+/// The column to merge when upkeep has done something for an instance that still waits.
+pub fn touch_row(instance_id: &str, now: Timestamp) -> Row {
+    let mut row = instance_row(instance_id);
+    row.set("LastUpdatedTime", now);
+    row
+}
+
 /// What a repair needs besides the history (chapter 03 §5.6).
 #[derive(Debug, Clone, Default)]
 pub struct Repair<'a> {
