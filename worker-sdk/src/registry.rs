@@ -75,6 +75,17 @@ impl Registry {
         self.options.flavour = flavour;
     }
 
+    /// Puts an activity in the place of whatever has its name.
+    pub(crate) fn set_activity(&mut self, name: &str, activity: RunActivity) {
+        self.activities.insert(name.to_owned(), activity);
+    }
+
+    /// Puts an orchestrator in the place of whatever has its name and version.
+    pub(crate) fn set_orchestrator(&mut self, name: &str, version: &str, start: Start) {
+        let versions = self.orchestrators.entry(name.to_owned()).or_default();
+        versions.insert(version.to_owned(), start);
+    }
+
     /// Adds an orchestrator.
     pub fn add_orchestrator<O: Orchestrator>(
         &mut self,
