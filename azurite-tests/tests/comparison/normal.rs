@@ -76,7 +76,10 @@ fn messages(sent: &[Sent], blank: &mut Blank) -> Vec<Item> {
     let mut groups: Vec<(String, Vec<(&Sent, Json)>)> = Vec::new();
     for (sent, message) in parsed {
         let event = &message["TaskMessage"]["Event"]["EventType"];
-        let group = format!("{} {} {} {event}", sent.queue, message["Sender"], message["Episode"]);
+        let group = format!(
+            "{} {} {} {event}",
+            sent.queue, message["Sender"], message["Episode"]
+        );
         match groups.iter_mut().find(|(name, _)| *name == group) {
             // What clients send has no episode: each message for itself.
             Some((_, members)) if !message["Episode"].is_null() => members.push((sent, message)),
@@ -86,7 +89,11 @@ fn messages(sent: &[Sent], blank: &mut Blank) -> Vec<Item> {
     let mut items = Vec::new();
     for (_, mut members) in groups {
         members.sort_by_key(|(_, message)| answered(&message["TaskMessage"]["Event"]));
-        items.extend(members.iter().map(|(sent, message)| message_item(sent, message, blank)));
+        items.extend(
+            members
+                .iter()
+                .map(|(sent, message)| message_item(sent, message, blank)),
+        );
     }
     items
 }
@@ -108,7 +115,14 @@ fn message_item(sent: &Sent, message: &Json, blank: &mut Blank) -> Item {
     let mut values = BTreeMap::new();
     flatten("", message, blank, &mut values);
     values.remove("SequenceNumber");
-    values.insert("queue".to_owned(), sent.queue.clone());
+    // Children without an id of their own have random ones, and go wherever these hash to.
+    let is_random = target.contains("<id") && sent.queue.starts_with("-control-");
+    let queue = if is_random {
+        "-control-<hash>"
+    } else {
+        &sent.queue
+    };
+    values.insert("queue".to_owned(), queue.to_owned());
     values.insert("carried".to_owned(), sent.carried.to_owned());
     if let Some(delay) = &sent.delay_seconds {
         values.insert("delay".to_owned(), delay.clone());
@@ -131,8 +145,7 @@ fn flatten(path: &str, json: &Json, blank: &mut Blank, out: &mut BTreeMap<String
                 flatten(&name(member), value, blank, out);
             }
         }
-        Json::String(text) if path.ends_with("StackTrace") => drop(text),
-        Json::Null if path.ends_with("StackTrace") => {}
+        Json::String(_) | Json::Null if path.ends_with("StackTrace") => {}
         Json::String(text) => drop(out.insert(path.to_owned(), blank.member(path, text))),
         other => drop(out.insert(path.to_owned(), blank.text(&other.to_string()))),
     }
@@ -212,7 +225,9 @@ fn history(rows: &[Row], blank: &mut Blank) -> Vec<Item> {
         for row in fold(&rows) {
             let kind = kind(row);
             let task = row_answered(row).or_else(|| int(row, "EventId"));
-            let task = task.filter(|id| *id >= 0).map_or(String::new(), |id| format!(" {id}"));
+            let task = task
+                .filter(|id| *id >= 0)
+                .map_or(String::new(), |id| format!(" {id}"));
             items.push(Item {
                 place: format!("History {instance} {kind}{task}"),
                 values: columns(row, blank),
@@ -247,7 +262,9 @@ fn fold<'r>(rows: &[&'r Row]) -> Vec<&'r Row> {
             carried.append(&mut episode);
             episode = std::mem::take(&mut carried);
         }
-        let is_whole = episode.last().is_some_and(|row| kind(row) == "OrchestratorCompleted");
+        let is_whole = episode
+            .last()
+            .is_some_and(|row| kind(row) == "OrchestratorCompleted");
         let decides = episode.iter().any(|row| DECISIONS.contains(&kind(row)));
         if is_whole && !decides && index < last {
             episode.pop();
@@ -261,10 +278,20 @@ fn fold<'r>(rows: &[&'r Row]) -> Vec<&'r Row> {
 
 fn with_sorted_answers(episode: Vec<&Row>) -> Vec<&Row> {
     let is_answer = |row: &&Row| ANSWERS.contains(&kind(row));
-    let mut answers: Vec<&Row> = episode.iter().copied().filter(|row| is_answer(row)).collect();
+    let mut answers: Vec<&Row> = episode
+        .iter()
+        .copied()
+        .filter(|row| is_answer(row))
+        .collect();
     answers.sort_by_key(|row| row_answered(row));
     let mut answers = answers.into_iter();
-    let place = |row| if is_answer(&row) { answers.next().unwrap_or(row) } else { row };
+    let place = |row| {
+        if is_answer(&row) {
+            answers.next().unwrap_or(row)
+        } else {
+            row
+        }
+    };
     episode.into_iter().map(place).collect()
 }
 
@@ -279,15 +306,36 @@ impl Blank {
     fn new(hub: &str) -> Self {
         let plain = [
             (format!("(?i){hub}"), "<hub>"),
-            (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z".to_owned(), "<time>"),
-            (r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}".to_owned(), "<guid>"),
-            (r#""StackTrace":("(?:[^"\\]|\\.)*"|null)"#.to_owned(), r#""StackTrace":<trace>"#),
+            (
+                r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z".to_owned(),
+                "<time>",
+            ),
+            (
+                r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}".to_owned(),
+                "<guid>",
+            ),
+            (
+                r#""StackTrace":("(?:[^"\\]|\\.)*"|null)"#.to_owned(),
+                r#""StackTrace":<trace>"#,
+            ),
             (r"127\.0\.0\.1:\d+".to_owned(), "<host>"),
-            (r#""Details":"(?:[^"\\]|\\.)*""#.to_owned(), r#""Details":<details>"#),
+            (
+                r#""Details":"(?:[^"\\]|\\.)*""#.to_owned(),
+                r#""Details":<details>"#,
+            ),
             (r"/message-[0-9a-f]{32}-".to_owned(), "/message-<random>-"),
-            (r"-[0-9A-F]{8}-(\w+)\.json\.gz".to_owned(), "-<random>-$1.json.gz"),
-            (r#""SequenceNumber":\d+,"Episode""#.to_owned(), r#""SequenceNumber":<n>,"Episode""#),
-            (r#""SequenceNumber":\d+,"Sender""#.to_owned(), r#""SequenceNumber":<n>,"Sender""#),
+            (
+                r"-[0-9A-F]{8}-(\w+)\.json\.gz".to_owned(),
+                "-<random>-$1.json.gz",
+            ),
+            (
+                r#""SequenceNumber":\d+,"Episode""#.to_owned(),
+                r#""SequenceNumber":<n>,"Episode""#,
+            ),
+            (
+                r#""SequenceNumber":\d+,"Sender""#.to_owned(),
+                r#""SequenceNumber":<n>,"Sender""#,
+            ),
         ];
         Self {
             ids: HashMap::new(),

@@ -14,6 +14,8 @@ use crate::golden;
 
 /// Messages that one look at a queue shows.
 const MAX_PEEKED: u32 = 32;
+/// What gzip begins with, and JSON never.
+const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
 
 /// What is compared. Names of queues, tables and containers are without the hub's name.
 #[derive(Debug, Default)]
@@ -70,7 +72,11 @@ impl Observed {
     }
 
     /// What our worker and client did in a hub, now that they have stopped.
-    pub(crate) async fn captured(hub: &TaskHub, account: &Account, calls: Vec<RecordedCall>) -> Self {
+    pub(crate) async fn captured(
+        hub: &TaskHub,
+        account: &Account,
+        calls: Vec<RecordedCall>,
+    ) -> Self {
         let mut observed = Self {
             hub: hub.name().to_owned(),
             ..Self::default()
@@ -82,13 +88,27 @@ impl Observed {
         }
         for queue in account.queues.list_queues(hub.name()).await.unwrap() {
             let count = account.queues.count_messages(&queue).await.unwrap();
-            let peeked = account.queues.peek_messages(&queue, MAX_PEEKED).await.unwrap();
-            assert!(peeked.is_empty(), "visible messages are left in {queue}: {peeked:?}");
-            observed.left.insert(observed.local(&queue), usize::try_from(count).unwrap());
+            let peeked = account
+                .queues
+                .peek_messages(&queue, MAX_PEEKED)
+                .await
+                .unwrap();
+            assert!(
+                peeked.is_empty(),
+                "visible messages are left in {queue}: {peeked:?}"
+            );
+            observed
+                .left
+                .insert(observed.local(&queue), usize::try_from(count).unwrap());
         }
         for call in calls {
-            if let (Operation::PutMessage, Arguments::Put { text, invisible_seconds }) =
-                (call.operation, call.arguments)
+            if let (
+                Operation::PutMessage,
+                Arguments::Put {
+                    text,
+                    invisible_seconds,
+                },
+            ) = (call.operation, call.arguments)
             {
                 let delay = invisible_seconds.map(|seconds| seconds.to_string());
                 observed.add_sent(&call.resource, text, delay);
@@ -100,13 +120,18 @@ impl Observed {
     /// A name without the hub's.
     fn local(&self, name: &str) -> String {
         let (hub, rest) = name.split_at(self.hub.len());
-        assert!(hub.eq_ignore_ascii_case(&self.hub), "{name} is not of {}", self.hub);
+        assert!(
+            hub.eq_ignore_ascii_case(&self.hub),
+            "{name} is not of {}",
+            self.hub
+        );
         rest.to_owned()
     }
 
     fn add_blobs(&mut self, blobs: BTreeMap<String, Vec<u8>>) {
         for (name, content) in blobs {
-            let text = if name.ends_with(".gz") {
+            let is_packed = content.starts_with(&GZIP_MAGIC);
+            let text = if is_packed {
                 gunzip(&content).unwrap()
             } else {
                 String::from_utf8(content).unwrap()
@@ -162,10 +187,19 @@ async fn rows_of(account: &Account, table: &str) -> Vec<Row> {
 async fn blobs_of(account: &Account, hub: &str) -> BTreeMap<String, Vec<u8>> {
     let mut blobs = BTreeMap::new();
     for container in account.blobs.list_containers(hub).await.unwrap() {
-        let page = account.blobs.list_blobs(&container, "", None).await.unwrap();
+        let page = account
+            .blobs
+            .list_blobs(&container, "", None)
+            .await
+            .unwrap();
         assert_eq!(page.marker, None, "one page is enough for these scenarios");
         for info in page.blobs {
-            let blob = account.blobs.get_blob(&container, &info.name).await.unwrap().unwrap();
+            let blob = account
+                .blobs
+                .get_blob(&container, &info.name)
+                .await
+                .unwrap()
+                .unwrap();
             blobs.insert(format!("{container}/{}", info.name), blob.content.to_vec());
         }
     }

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use durabletask_core::Timestamp;
 use rusqlite::Connection;
 
-use crate::{Account, Env, Result};
+use crate::{Account, Env, Result, ServiceClock};
 pub use filter::fuzz_filter;
 use lane::{Lane, Mode};
 
@@ -118,6 +118,7 @@ impl EmbeddedStore {
             queues: store.clone(),
             tables: store.clone(),
             blobs: store,
+            clock: ServiceClock::local(self.shared.env.clone()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! All methods of the three services, each passed on between a layer's `start` and `end`.
 
 use std::fmt::Debug;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -21,8 +21,25 @@ pub(super) trait Layer: Debug + Send + Sync + 'static {
     /// Before the call; the call waits for it.
     fn start(&self, call: Call<'_>) -> impl Future<Output = Self::Ticket> + Send;
 
+    /// On the way to the account and, with the answer, back; an error is what the caller gets
+    /// instead.
+    fn travel(&self, _operation: Operation, _way: Way) -> impl Future<Output = Result<()>> + Send {
+        ready(Ok(()))
+    }
+
     /// After the call, unless its caller gave up on it.
-    fn end(&self, _ticket: Self::Ticket, _outcome: Outcome) {}
+    fn end(&self, _ticket: Self::Ticket, _outcome: Outcome) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+}
+
+/// A direction of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The request's.
+    There,
+    /// The answer's.
+    Back,
 }
 
 pub(super) struct Call<'a> {
@@ -34,6 +51,7 @@ pub(super) struct Call<'a> {
 }
 
 pub(super) fn wrap<L: Layer>(inner: Account, layer: &Arc<L>) -> Account {
+    let clock = inner.clock.clone();
     let layered = Arc::new(Layered {
         inner,
         layer: layer.clone(),
@@ -42,6 +60,7 @@ pub(super) fn wrap<L: Layer>(inner: Account, layer: &Arc<L>) -> Account {
         queues: layered.clone(),
         tables: layered.clone(),
         blobs: layered,
+        clock,
     }
 }
 
@@ -69,10 +88,30 @@ impl<L: Layer> Layered<L> {
                 arguments,
             })
             .await;
-        let result = call.await;
-        self.layer.end(ticket, Outcome::of(&result, count));
+        let result = self.carry(operation, call).await;
+        self.layer.end(ticket, Outcome::of(&result, count)).await;
         result
     }
+
+    /// The call between its two ways. It is polled only after the first.
+    async fn carry<T>(
+        &self,
+        operation: Operation,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        self.layer.travel(operation, Way::There).await?;
+        let answer = call.await;
+        self.layer.travel(operation, Way::Back).await?;
+        answer
+    }
+}
+
+/// The resource of a lease: a container, or container and blob.
+fn leased(container: &str, blob: Option<&str>) -> String {
+    blob.map_or_else(
+        || container.to_owned(),
+        |blob| format!("{container}/{blob}"),
+    )
 }
 
 fn nothing() -> Arguments {
@@ -235,8 +274,8 @@ impl<L: Layer> Tables for Layered<L> {
                 arguments: &|| Arguments::Writes(vec![write.clone()]),
             })
             .await;
-        let result = self.inner.tables.write(table, write).await;
-        self.layer.end(ticket, Outcome::of(&result, |_| 1));
+        let result = self.carry(operation, call).await;
+        self.layer.end(ticket, Outcome::of(&result, count)).await;
         result
     }
 
@@ -249,8 +288,8 @@ impl<L: Layer> Tables for Layered<L> {
                 arguments: &|| Arguments::Writes(writes.clone()),
             })
             .await;
-        let result = self.inner.tables.transact(table, writes).await;
-        self.layer.end(ticket, Outcome::of(&result, Vec::len));
+        let result = self.carry(operation, call).await;
+        self.layer.end(ticket, Outcome::of(&result, count)).await;
         result
     }
 }
@@ -336,7 +375,7 @@ impl<L: Layer> Blobs for Layered<L> {
     async fn acquire_lease(
         &self,
         container: &str,
-        blob: &str,
+        blob: Option<&str>,
         lease: &str,
         seconds: Option<u32>,
     ) -> Result<()> {
@@ -344,7 +383,7 @@ impl<L: Layer> Blobs for Layered<L> {
             lease: lease.to_owned(),
             seconds,
         };
-        let name = format!("{container}/{blob}");
+        let name = leased(container, blob);
         let call = self
             .inner
             .blobs
@@ -353,17 +392,17 @@ impl<L: Layer> Blobs for Layered<L> {
             .await
     }
 
-    async fn renew_lease(&self, container: &str, blob: &str, lease: &str) -> Result<()> {
+    async fn renew_lease(&self, container: &str, blob: Option<&str>, lease: &str) -> Result<()> {
         let arguments = || Arguments::lease(lease);
-        let name = format!("{container}/{blob}");
+        let name = leased(container, blob);
         let call = self.inner.blobs.renew_lease(container, blob, lease);
         self.around(Operation::RenewLease, &name, &arguments, call, |()| 1)
             .await
     }
 
-    async fn release_lease(&self, container: &str, blob: &str, lease: &str) -> Result<()> {
+    async fn release_lease(&self, container: &str, blob: Option<&str>, lease: &str) -> Result<()> {
         let arguments = || Arguments::lease(lease);
-        let name = format!("{container}/{blob}");
+        let name = leased(container, blob);
         let call = self.inner.blobs.release_lease(container, blob, lease);
         self.around(Operation::ReleaseLease, &name, &arguments, call, |()| 1)
             .await
@@ -372,7 +411,7 @@ impl<L: Layer> Blobs for Layered<L> {
     async fn change_lease(
         &self,
         container: &str,
-        blob: &str,
+        blob: Option<&str>,
         lease: &str,
         proposed: &str,
     ) -> Result<()> {
@@ -380,7 +419,7 @@ impl<L: Layer> Blobs for Layered<L> {
             lease: lease.to_owned(),
             proposed: proposed.to_owned(),
         };
-        let name = format!("{container}/{blob}");
+        let name = leased(container, blob);
         let call = self
             .inner
             .blobs
