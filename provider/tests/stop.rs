@@ -1,5 +1,7 @@
 //! A clean stop leaves nothing behind that others cannot see, in virtual time.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod support;
 
 use std::sync::Arc;
