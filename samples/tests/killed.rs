@@ -1,6 +1,11 @@
 //! Workers that die or are asked to go, on Azurite.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests may panic, too"
+)]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! What a call may say besides its input.
 
-use durabletask_core::Tags;
+use durabletask_core::{TERMINATE_WITH_PARENT_TAG, Tags};
 
 use crate::RetryPolicy;
 
@@ -79,5 +79,12 @@ impl ChildOptions {
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.get_or_insert_default().insert(key, value);
         self
+    }
+
+    /// Terminates the child when this orchestration is terminated, and everything that the child
+    /// has called likewise. A tag, which the child's own children inherit. .NET workers do not
+    /// know it.
+    pub fn terminate_with_parent(self) -> Self {
+        self.tag(TERMINATE_WITH_PARENT_TAG, "")
     }
 }

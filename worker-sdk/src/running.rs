@@ -1,8 +1,6 @@
 //! A worker at work.
 
-use std::sync::Arc;
-
-use durabletask_azurestorage::partition::TablePartitionManager;
+use durabletask_azurestorage::partition::partition_manager;
 use durabletask_azurestorage::{Executors, HubWorker, TaskHub, TaskHubError};
 
 use crate::shutdown_signal;
@@ -41,13 +39,13 @@ impl Worker {
     pub fn start(&self, hub: &TaskHub) -> RunningWorker {
         let settings = hub.settings();
         let worker_id = settings.worker_id(hub.env());
-        let manager = TablePartitionManager::new(hub.account(), settings, worker_id, hub.env());
+        let manager = partition_manager(hub.account(), settings, &worker_id, hub.env());
         let registry = self.registry();
         let executors = Executors {
             orchestrators: registry.clone(),
             activities: registry,
         };
-        RunningWorker(HubWorker::start(hub.clone(), executors, Arc::new(manager)))
+        RunningWorker(HubWorker::start(hub.clone(), executors, manager))
     }
 
     /// Runs until the operating system asks the process to end (SIGTERM, SIGINT), then stops

@@ -36,8 +36,12 @@ pub(crate) const SCENARIOS: &[&str] = &[
     "sub",
     "fails",
     "fails-exceptions",
+    "retry",
+    "retry-sub",
     "eternal",
     "suspend",
+    "rewind",
+    "rewind-heals",
     "status",
     "tags",
     "hello-extended",
@@ -134,6 +138,28 @@ impl Driver {
                 self.run("Failing", "fail-1", r#""boom""#).await;
                 self.run("Catching", "catch-1", r#""""#).await;
             }
+            "retry" => {
+                let key = r#""ebb2a7dd-03e9-42e9-9302-4b951db8b72b""#;
+                self.run("Retrying", "retry-1", key).await;
+            }
+            "retry-sub" => {
+                let key = r#""534e5bb0-6128-48f3-8736-f466adb6f38f""#;
+                self.run("RetryingSub", "rsub-1", key).await;
+            }
+            "rewind" => {
+                self.run("Failing", "rew-1", r#""boom""#).await;
+                self.rewind("rew-1", "again").await;
+            }
+            "rewind-heals" => {
+                self.run(
+                    "Fragile",
+                    "heal-1",
+                    r#""a6e3f495-7651-4160-8332-2425e9987dae""#,
+                )
+                .await;
+                self.rewind("heal-1", "again").await;
+                self.rewind("heal-1", "again").await;
+            }
             "eternal" => self.ends("eternal-1").await,
             "suspend" => self.suspend().await,
             "status" => self.run("Status", "status-1", r#""x""#).await,
@@ -211,6 +237,12 @@ impl Driver {
 
     async fn run(&self, name: &str, id: &str, input: &str) {
         self.start(name, id, input).await;
+        self.ends(id).await;
+    }
+
+    async fn rewind(&self, id: &str, reason: &str) {
+        let reason = Some(reason.to_owned());
+        self.client.rewind(id, reason).await.unwrap();
         self.ends(id).await;
     }
 

@@ -119,7 +119,7 @@ impl Converter<'_> {
                 let raised = EventKind::EventRaised(Box::new(EventRaised {
                     name: Some(name),
                     input,
-                    parent_trace_context: None,
+                    parent_trace_context: call_span(started, id).map(|span| span.context),
                 }));
                 let message = self.message(raised, target);
                 self.out.to_instances.push(message);
@@ -199,6 +199,9 @@ impl Converter<'_> {
             let message = self.message(answer, parent.instance.clone());
             self.out.to_instances.push(message);
         }
+        if end.status == OrchestrationStatus::Terminated {
+            self.terminate_children(end.result.as_deref());
+        }
         let completed = ExecutionCompleted {
             status: end.status,
             result: end.result,
@@ -207,6 +210,18 @@ impl Converter<'_> {
                 .filter(|_| self.options.error_mode.writes_failure()),
         };
         self.record(id, EventKind::ExecutionCompleted(completed));
+    }
+
+    /// Children that were started to end with this execution do.
+    fn terminate_children(&mut self, reason: Option<&str>) {
+        let children: Vec<_> = self.state.dependent_children().map(str::to_owned).collect();
+        for child in children {
+            let terminated = EventKind::ExecutionTerminated {
+                input: reason.map(str::to_owned),
+            };
+            let message = self.message(terminated, OrchestrationInstance::current(child));
+            self.out.to_instances.push(message);
+        }
     }
 
     fn record(&mut self, id: i32, kind: EventKind) {

@@ -24,6 +24,7 @@ use convert::{Converter, Outboxes};
 
 pub use errors::{ErrorMode, exception_text, task_failed_event};
 pub use state::RuntimeState;
+pub use trace::execution_trace;
 
 /// Time and ids, which the engine does not make itself.
 pub trait Stamps {

@@ -277,6 +277,12 @@ impl Replay {
         self.finish = Some(end);
     }
 
+    /// Nothing that is open keeps the execution from completing any more: answers to tasks under
+    /// way will find it ended.
+    pub fn stop_waiting(&mut self) {
+        self.open.clear();
+    }
+
     /// The next deterministic GUID: the same in every replay of this execution.
     pub fn new_guid(&mut self) -> Uuid {
         let guid = deterministic_guid(

@@ -24,7 +24,7 @@ pub(super) async fn check_hub(
     env: &Env,
 ) -> Result<(), HubError> {
     let mut rows = read_rows(account, settings).await?;
-    check_manager(account, settings, &rows, env.now()).await?;
+    check_manager(account, settings, &rows, account.clock.now()).await?;
     if settings.allow_partition_count_change {
         return Ok(());
     }

@@ -343,10 +343,10 @@ impl WorkerContext {
                 let settled = accepted.into_iter().chain(known).collect();
                 return self.leave_alone(instance_id, loaded, settled).await;
             }
-            Ran::Unknown(name) => {
+            Ran::NotOurs(what, name) => {
                 let id = accepted.first().map_or("", |m| m.held.id.as_str());
                 self.unknown
-                    .report("orchestrator", &name, id, || self.orchestrators.names());
+                    .report(what, &name, id, || self.orchestrators.names());
                 self.abandon_all(accepted);
                 self.abandon_all(known);
                 return Ok(Left::default());

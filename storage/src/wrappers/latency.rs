@@ -30,7 +30,7 @@ impl Layer for Latency {
         self.env.sleep(self.delay / 2).await;
     }
 
-    async fn end(&self, (): Self::Ticket, _: Outcome) {
+    async fn end(&self, (): (), _: Outcome) {
         self.env
             .sleep(self.delay.saturating_sub(self.delay / 2))
             .await;

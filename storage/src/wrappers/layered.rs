@@ -1,7 +1,7 @@
 //! All methods of the three services, each passed on between a layer's `start` and `end`.
 
 use std::fmt::Debug;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -21,10 +21,25 @@ pub(super) trait Layer: Debug + Send + Sync + 'static {
     /// Before the call; the call waits for it.
     fn start(&self, call: Call<'_>) -> impl Future<Output = Self::Ticket> + Send;
 
+    /// On the way to the account and, with the answer, back; an error is what the caller gets
+    /// instead.
+    fn travel(&self, _operation: Operation, _way: Way) -> impl Future<Output = Result<()>> + Send {
+        ready(Ok(()))
+    }
+
     /// After the call, unless its caller gave up on it.
     fn end(&self, _ticket: Self::Ticket, _outcome: Outcome) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
+}
+
+/// A direction of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The request's.
+    There,
+    /// The answer's.
+    Back,
 }
 
 pub(super) struct Call<'a> {
@@ -73,9 +88,21 @@ impl<L: Layer> Layered<L> {
                 arguments,
             })
             .await;
-        let result = call.await;
+        let result = self.carry(operation, call).await;
         self.layer.end(ticket, Outcome::of(&result, count)).await;
         result
+    }
+
+    /// The call between its two ways. It is polled only after the first.
+    async fn carry<T>(
+        &self,
+        operation: Operation,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        self.layer.travel(operation, Way::There).await?;
+        let answer = call.await;
+        self.layer.travel(operation, Way::Back).await?;
+        answer
     }
 }
 
@@ -247,8 +274,8 @@ impl<L: Layer> Tables for Layered<L> {
                 arguments: &|| Arguments::Writes(vec![write.clone()]),
             })
             .await;
-        let result = self.inner.tables.write(table, write).await;
-        self.layer.end(ticket, Outcome::of(&result, |_| 1)).await;
+        let result = self.carry(operation, call).await;
+        self.layer.end(ticket, Outcome::of(&result, count)).await;
         result
     }
 
@@ -261,8 +288,8 @@ impl<L: Layer> Tables for Layered<L> {
                 arguments: &|| Arguments::Writes(writes.clone()),
             })
             .await;
-        let result = self.inner.tables.transact(table, writes).await;
-        self.layer.end(ticket, Outcome::of(&result, Vec::len)).await;
+        let result = self.carry(operation, call).await;
+        self.layer.end(ticket, Outcome::of(&result, count)).await;
         result
     }
 }
