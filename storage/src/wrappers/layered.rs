@@ -274,8 +274,9 @@ impl<L: Layer> Tables for Layered<L> {
                 arguments: &|| Arguments::Writes(vec![write.clone()]),
             })
             .await;
-        let result = self.carry(operation, call).await;
-        self.layer.end(ticket, Outcome::of(&result, count)).await;
+        let call = self.inner.tables.write(table, write);
+        let result = self.carry(Operation::Write, call).await;
+        self.layer.end(ticket, Outcome::of(&result, |_| 1)).await;
         result
     }
 
@@ -288,8 +289,9 @@ impl<L: Layer> Tables for Layered<L> {
                 arguments: &|| Arguments::Writes(writes.clone()),
             })
             .await;
-        let result = self.carry(operation, call).await;
-        self.layer.end(ticket, Outcome::of(&result, count)).await;
+        let call = self.inner.tables.transact(table, writes);
+        let result = self.carry(Operation::Transact, call).await;
+        self.layer.end(ticket, Outcome::of(&result, Vec::len)).await;
         result
     }
 }
