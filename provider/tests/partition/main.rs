@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+mod blob;
 mod machine;
 mod sharing;
 mod shutdown;
