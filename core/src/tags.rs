@@ -1,5 +1,9 @@
 //! String maps that keep the order in which they were written.
 
+/// Bytes of tag text that fit: they are written inline into rows, and more would make a commit
+/// fail for ever (chapter 03 §4.5).
+pub const MAX_TAG_BYTES: usize = 30 * 1024;
+
 /// Tags of an orchestration or task: few entries, in wire order, keys distinct.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tags(Vec<(String, String)>);
@@ -32,6 +36,13 @@ impl Tags {
         self.0
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Bytes of all keys and values.
+    pub fn text_bytes(&self) -> usize {
+        self.iter()
+            .map(|(key, value)| key.len() + value.len())
+            .sum()
     }
 
     /// Whether there are none.

@@ -11,6 +11,8 @@ use durabletask_core::episode::Stamps;
 use durabletask_storage::{Account, Env};
 use tokio::sync::Notify;
 
+use crate::dispatch::WorkerContext;
+use crate::error::TaskHubError;
 use crate::hub::{HubError, HubSettings, create_hub, open_account};
 use crate::queue::signal::Signal;
 use crate::wire::large::LargeStore;
@@ -35,6 +37,8 @@ struct Inner {
     signals: Mutex<BTreeMap<String, Arc<Signal>>>,
     /// Who waits in this process for an instance to end.
     waiting: Mutex<HashMap<String, Weak<Notify>>>,
+    /// Workers of this process, which may have sessions in memory.
+    workers: Mutex<Vec<Weak<WorkerContext>>>,
 }
 
 /// Table and container names, formatted once.
@@ -69,6 +73,7 @@ impl TaskHub {
             last_stamp: AtomicI64::new(0),
             signals: Mutex::default(),
             waiting: Mutex::default(),
+            workers: Mutex::default(),
         }))
     }
 
@@ -173,6 +178,39 @@ impl TaskHub {
     /// Wakes the reader of that queue, if it is in this process.
     pub(crate) fn wake(&self, queue: &str) {
         self.signal(queue).set();
+    }
+
+    /// Registers a worker of this process.
+    pub(crate) fn add_worker(&self, worker: &Arc<WorkerContext>) {
+        let mut workers = self
+            .0
+            .workers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        workers.retain(|worker| worker.strong_count() > 0);
+        workers.push(Arc::downgrade(worker));
+    }
+
+    /// Drops what the workers of this process have in memory of an instance whose rows changed
+    /// behind them.
+    pub(crate) fn forget_session(&self, instance_id: &str) {
+        let workers = self
+            .0
+            .workers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        for worker in workers.iter().filter_map(Weak::upgrade) {
+            worker.sessions.forget(instance_id);
+        }
+    }
+
+    /// The error for an instance without a row.
+    pub(crate) fn no_such_instance(&self, instance_id: &str) -> TaskHubError {
+        TaskHubError::NoSuchInstance {
+            instance_id: instance_id.to_owned(),
+            hub: self.name().to_owned(),
+        }
     }
 
     /// Registers somebody who waits for that instance in this process.

@@ -1,6 +1,11 @@
 //! Every sample as a newcomer runs it, on the embedded store.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests may panic, too"
+)]
 
 mod support;
 

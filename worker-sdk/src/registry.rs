@@ -9,12 +9,14 @@ use durabletask_core::{
     OrchestrationExecutor, OrchestrationRun,
 };
 
+use durabletask_storage::Env;
+
 use crate::activity::{RunActivity, run_of};
 use crate::run::{Run, Start, start_of};
 use crate::threads::Threads;
 use crate::{Activity, Orchestrator};
 
-/// Two tasks of one kind have the same name.
+/// Two tasks of one kind have the same name, and the same version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there are two {kind} named '{name}'")]
 pub struct DuplicateName {
@@ -25,17 +27,36 @@ pub struct DuplicateName {
 }
 
 /// Orchestrators and activities by their names, compared exactly.
-#[derive(Default, Clone)]
+#[derive(Clone)]
 pub struct Registry {
-    orchestrators: BTreeMap<String, Start>,
+    /// By name, then by version.
+    orchestrators: BTreeMap<String, BTreeMap<String, Start>>,
     activities: BTreeMap<String, RunActivity>,
     threads: Option<Arc<Threads>>,
+    /// The clock of time limits.
+    env: Env,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Registry {
     /// Without tasks. Orchestrators are polled by whoever executes them, in line.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            orchestrators: BTreeMap::new(),
+            activities: BTreeMap::new(),
+            threads: None,
+            env: Env::system(),
+        }
+    }
+
+    /// Takes the time of activities' limits from there.
+    pub fn use_env(&mut self, env: Env) {
+        self.env = env;
     }
 
     /// Polls orchestrators on plain threads from now on, outside of any tokio runtime.
@@ -51,9 +72,8 @@ impl Registry {
     ) -> Result<(), DuplicateName> {
         // The value names the type, and says nothing more.
         drop(orchestrator);
-        let replaced = self
-            .orchestrators
-            .insert(O::NAME.to_owned(), start_of::<O>());
+        let versions = self.orchestrators.entry(O::NAME.to_owned()).or_default();
+        let replaced = versions.insert(O::VERSION.to_owned(), start_of::<O>());
         refuse(replaced.is_some(), "orchestrators", O::NAME)
     }
 
@@ -73,9 +93,19 @@ fn refuse(replaced: bool, kind: &'static str, name: &str) -> Result<(), Duplicat
 }
 
 impl OrchestrationExecutor for Registry {
-    fn open(&self, name: &str, _version: Option<&str>) -> Option<Box<dyn OrchestrationRun>> {
-        let start = Arc::clone(self.orchestrators.get(name)?);
+    /// The orchestrator of exactly that version; one without a version only if the name has no
+    /// versions at all (chapter 04 §7.2).
+    fn open(&self, name: &str, version: Option<&str>) -> Option<Box<dyn OrchestrationRun>> {
+        let versions = self.orchestrators.get(name)?;
+        let any = || versions.get("").filter(|_| versions.len() == 1);
+        let start = versions.get(version.unwrap_or_default()).or_else(any)?;
+        let start = Arc::clone(start);
         Some(Box::new(Run::new(name, start, self.threads.clone())))
+    }
+
+    fn declares(&self, name: &str, version: &str) -> bool {
+        let versions = self.orchestrators.get(name);
+        versions.is_some_and(|versions| versions.contains_key(version))
     }
 
     fn names(&self) -> Vec<String> {
@@ -96,7 +126,8 @@ impl ActivityExecutor for Registry {
         &self,
         work: ActivityWork,
     ) -> BoxFuture<'static, Result<ActivityOutcome, ExecutorError>> {
-        let run = self.activities.get(&work.name).map(|run| run(work));
+        let run = self.activities.get(&work.name);
+        let run = run.map(|run| run(work, self.env.clone()));
         Box::pin(async move {
             let unknown =
                 || ExecutorError::Unavailable("the activity is not registered".to_owned());

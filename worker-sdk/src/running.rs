@@ -15,8 +15,8 @@ use crate::worker::{Worker, WorkerError};
 pub struct RunningWorker(HubWorker);
 
 impl RunningWorker {
-    /// Stops cleanly: takes nothing new, lets running work end (10 s at most), gives the rest
-    /// back and releases the partitions. True if all work ended in time.
+    /// Stops cleanly within 10 s: takes nothing new, lets running work end (8 s at most), releases
+    /// the partitions and gives the rest back. True if all work ended in time.
     pub async fn stop(self) -> Result<bool, TaskHubError> {
         self.0.stop().await
     }
@@ -53,7 +53,7 @@ impl Worker {
     pub async fn run(&self, hub: &TaskHub) -> Result<(), WorkerError> {
         let running = self.start(hub);
         shutdown_signal().await;
-        tracing::info!("stopping: running work may end, at most 10 s");
+        tracing::info!("stopping: running work may end, at most 8 s");
         running.stop().await?;
         Ok(())
     }

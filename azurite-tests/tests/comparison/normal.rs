@@ -115,7 +115,14 @@ fn message_item(sent: &Sent, message: &Json, blank: &mut Blank) -> Item {
     let mut values = BTreeMap::new();
     flatten("", message, blank, &mut values);
     values.remove("SequenceNumber");
-    values.insert("queue".to_owned(), sent.queue.clone());
+    // Children without an id of their own have random ones, and go wherever these hash to.
+    let is_random = target.contains("<id") && sent.queue.starts_with("-control-");
+    let queue = if is_random {
+        "-control-<hash>"
+    } else {
+        &sent.queue
+    };
+    values.insert("queue".to_owned(), queue.to_owned());
     values.insert("carried".to_owned(), sent.carried.to_owned());
     if let Some(delay) = &sent.delay_seconds {
         values.insert("delay".to_owned(), delay.clone());
@@ -138,8 +145,7 @@ fn flatten(path: &str, json: &Json, blank: &mut Blank, out: &mut BTreeMap<String
                 flatten(&name(member), value, blank, out);
             }
         }
-        Json::String(text) if path.ends_with("StackTrace") => drop(text),
-        Json::Null if path.ends_with("StackTrace") => {}
+        Json::String(_) | Json::Null if path.ends_with("StackTrace") => {}
         Json::String(text) => drop(out.insert(path.to_owned(), blank.member(path, text))),
         other => drop(out.insert(path.to_owned(), blank.text(&other.to_string()))),
     }

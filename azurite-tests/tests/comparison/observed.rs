@@ -14,6 +14,8 @@ use crate::golden;
 
 /// Messages that one look at a queue shows.
 const MAX_PEEKED: u32 = 32;
+/// What gzip begins with, and JSON never.
+const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
 
 /// What is compared. Names of queues, tables and containers are without the hub's name.
 #[derive(Debug, Default)]
@@ -128,7 +130,8 @@ impl Observed {
 
     fn add_blobs(&mut self, blobs: BTreeMap<String, Vec<u8>>) {
         for (name, content) in blobs {
-            let text = if name.ends_with(".gz") {
+            let is_packed = content.starts_with(&GZIP_MAGIC);
+            let text = if is_packed {
                 gunzip(&content).unwrap()
             } else {
                 String::from_utf8(content).unwrap()

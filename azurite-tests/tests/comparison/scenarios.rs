@@ -33,12 +33,25 @@ pub(crate) const SCENARIOS: &[&str] = &[
     "big",
     "ids",
     "characters",
+    "sub",
+    "fails",
+    "fails-exceptions",
+    "retry",
+    "retry-sub",
+    "eternal",
+    "suspend",
+    "rewind",
+    "rewind-heals",
+    "status",
+    "tags",
+    "hello-extended",
+    "hello-etag",
 ];
 
 /// The settings of a recording.
 fn settings(scenario: &str, connection: &str) -> HubSettings {
     let store = StoreChoice::Azure {
-        main: Connection::parse(connection).unwrap(),
+        main: Connection::parse(connection).unwrap().into(),
         tracking: None,
     };
     let mut settings = HubSettings::new(unique_hub(scenario), 2).with_store(store);
@@ -67,6 +80,7 @@ pub(crate) async fn run(scenario: &str, connection: &str) -> Observed {
     let (account, recording) = Recording::wrap(plain_account.clone(), MAX_CALLS);
     let hub = TaskHub::new(env, account, settings);
     let driver = Driver::new(hub.clone());
+    driver.prepare(scenario).await;
     let worker = driver.work();
     Box::pin(driver.act(scenario)).await;
     assert!(
@@ -95,23 +109,61 @@ impl Driver {
         catalogue::worker().unwrap().start(self.client.hub())
     }
 
+    /// What comes before the worker, lest it be faster than the next message.
+    async fn prepare(&self, scenario: &str) {
+        if scenario == "eternal" {
+            self.start("Eternal", "eternal-1", "0").await;
+            self.raise("eternal-1", "Note", r#""carried""#).await;
+        }
+    }
+
     async fn act(&self, scenario: &str) {
         match scenario {
             "hello" | "hello-noparams" | "hello-base64" | "hello-etag" | "hello-extended" => {
                 self.run("HelloSequence", "hello-1", r#""in""#).await;
             }
             "fanout" => self.run("FanOut", "fan-1", "10").await,
-            "sub" => self.run("Parent", "parent-1", r#""x""#).await,
+            "sub" => self.run("Parent", "parent-1", r#""p""#).await,
             "timer" => self.run("Timer", "timer-1", "2").await,
             "event-timeout" => self.run("EventOrTimeout", "event-2", "2").await,
             "big" => {
-                let input = format!("\"{}\"", "y".repeat(100_000));
+                let input = format!("\"{}\"", "i".repeat(100_000));
                 self.run("BigData", "big-1", &input).await;
             }
             "event" => self.event().await,
             "terminate" => self.terminate().await,
             "ids" => self.ids().await,
             "characters" => self.characters().await,
+            "fails" | "fails-exceptions" => {
+                self.run("Failing", "fail-1", r#""boom""#).await;
+                self.run("Catching", "catch-1", r#""""#).await;
+            }
+            "retry" => {
+                let key = r#""ebb2a7dd-03e9-42e9-9302-4b951db8b72b""#;
+                self.run("Retrying", "retry-1", key).await;
+            }
+            "retry-sub" => {
+                let key = r#""534e5bb0-6128-48f3-8736-f466adb6f38f""#;
+                self.run("RetryingSub", "rsub-1", key).await;
+            }
+            "rewind" => {
+                self.run("Failing", "rew-1", r#""boom""#).await;
+                self.rewind("rew-1", "again").await;
+            }
+            "rewind-heals" => {
+                self.run(
+                    "Fragile",
+                    "heal-1",
+                    r#""a6e3f495-7651-4160-8332-2425e9987dae""#,
+                )
+                .await;
+                self.rewind("heal-1", "again").await;
+                self.rewind("heal-1", "again").await;
+            }
+            "eternal" => self.ends("eternal-1").await,
+            "suspend" => self.suspend().await,
+            "status" => self.run("Status", "status-1", r#""x""#).await,
+            "tags" => self.tags().await,
             other => panic!("no such scenario: {other}"),
         }
     }
@@ -131,6 +183,26 @@ impl Driver {
         let reason = Some("enough".to_owned());
         self.client.terminate("term-1", reason).await.unwrap();
         self.ends("term-1").await;
+    }
+
+    async fn suspend(&self) {
+        self.start("EventOrTimeout", "susp-1", "600").await;
+        self.reaches("susp-1", OrchestrationStatus::Running).await;
+        let reason = Some("hold".to_owned());
+        self.client.suspend("susp-1", reason).await.unwrap();
+        self.reaches("susp-1", OrchestrationStatus::Suspended).await;
+        self.raise("susp-1", "Approval", r#""while suspended""#)
+            .await;
+        let reason = Some("go".to_owned());
+        self.client.resume("susp-1", reason).await.unwrap();
+        self.ends("susp-1").await;
+    }
+
+    async fn tags(&self) {
+        let tags = Tags::from_iter([("team", "a/b"), ("n", "1")]);
+        self.start_with("Parent", "tags-1", r#""x""#, Some(tags))
+            .await;
+        self.ends("tags-1").await;
     }
 
     async fn ids(&self) {
@@ -165,6 +237,12 @@ impl Driver {
 
     async fn run(&self, name: &str, id: &str, input: &str) {
         self.start(name, id, input).await;
+        self.ends(id).await;
+    }
+
+    async fn rewind(&self, id: &str, reason: &str) {
+        let reason = Some(reason.to_owned());
+        self.client.rewind(id, reason).await.unwrap();
         self.ends(id).await;
     }
 

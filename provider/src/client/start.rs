@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use durabletask_core::{
-    EventKind, ExecutionStarted, HistoryEvent, OrchestrationInstance, OrchestrationStatus, Tags,
-    TaskMessage, Timestamp, TraceContext,
+    EventKind, ExecutionStarted, HistoryEvent, MAX_TAG_BYTES, OrchestrationInstance,
+    OrchestrationStatus, Tags, TaskMessage, Timestamp, TraceContext,
 };
 use durabletask_storage::{Condition, MAX_VISIBILITY_SECONDS, Write};
 
@@ -14,10 +14,6 @@ use crate::hub::OverridableStates;
 use crate::queue::outbox::{SenderIdentity, Sending};
 use crate::wire::instance_row;
 use crate::wire::large;
-
-/// Bytes of tag text that fit a row: they are written inline by the first commit, and more would
-/// make it fail for ever (chapter 03 §4.5).
-const MAX_TAG_BYTES: usize = 30 * 1024;
 
 /// Which existing instances a start may replace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +38,8 @@ pub struct StartOptions {
     /// Which existing instances may be replaced; the setting
     /// `overridableExistingInstanceStates` if absent.
     pub replace: Option<ReplaceExisting>,
-    /// The caller's trace context.
+    /// The caller's trace context. Without one, a new trace begins if
+    /// `tracing.distributedTracingEnabled` is set, else there is none.
     pub trace_context: Option<TraceContext>,
 }
 
@@ -124,12 +121,7 @@ impl HubClient {
                     .to_owned(),
             ));
         }
-        let tag_bytes = options
-            .tags
-            .iter()
-            .flat_map(Tags::iter)
-            .map(|(key, value)| key.len() + value.len())
-            .sum::<usize>();
+        let tag_bytes = options.tags.as_ref().map_or(0, Tags::text_bytes);
         if tag_bytes > MAX_TAG_BYTES {
             return Err(TaskHubError::InvalidArgument(format!(
                 "the tags have {tag_bytes} bytes, {MAX_TAG_BYTES} are possible; put large values into the input"
@@ -160,6 +152,20 @@ impl HubClient {
         }
     }
 
+    /// A trace of its own, with a span that stands for the start.
+    fn new_trace(&self) -> Option<TraceContext> {
+        let env = self.hub.env();
+        let is_traced = self.hub.settings().distributed_tracing_enabled;
+        is_traced.then(|| TraceContext {
+            trace_parent: Some(format!(
+                "00-{}-{:016x}-01",
+                env.new_uuid().simple(),
+                env.random_u64().max(1)
+            )),
+            ..TraceContext::default()
+        })
+    }
+
     fn start_data(
         &self,
         name: &str,
@@ -175,7 +181,7 @@ impl HubClient {
             version: Some(options.version.or_else(default_version).unwrap_or_default()),
             input,
             tags: options.tags,
-            parent_trace_context: options.trace_context,
+            parent_trace_context: options.trace_context.or_else(|| self.new_trace()),
             scheduled_start_time: options.start_at,
             generation: Some(generation),
             ..ExecutionStarted::default()

@@ -2,6 +2,7 @@
 
 pub(crate) mod activities;
 pub(crate) mod episodes;
+mod gate;
 pub(crate) mod names;
 
 use std::fmt;

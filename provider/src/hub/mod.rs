@@ -16,6 +16,7 @@ pub use error::{HubError, SettingsError};
 pub use open::open_account;
 pub use settings::{
     ErrorMode, HubSettings, MessageEncoding, OverridableStates, PartitionManagement,
-    SettingsSources, SettingsWarning, Unregistered, VersionFailure, VersionMatch,
+    RetentionSettings, SettingsSources, SettingsWarning, SweeperSettings, Unregistered,
+    VersionFailure, VersionMatch,
 };
 pub use task_hub_json::TaskHubInfo;

@@ -281,6 +281,12 @@ impl HeldMessages {
         }
     }
 
+    /// Everything that is held now.
+    pub(crate) fn all(&self) -> Vec<Arc<HeldMessage>> {
+        let maps = self.0.lock();
+        maps.by_id.values().filter_map(Weak::upgrade).collect()
+    }
+
     /// Renews what is held at a third of its visibility timeout, for ever.
     pub(crate) async fn renew_forever(self, env: Env, queues: Arc<dyn Queues>) {
         loop {

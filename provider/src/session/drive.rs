@@ -334,6 +334,7 @@ impl WorkerContext {
         let messages = accepted.iter().map(|m| m.message().clone()).collect();
         let was_started = loaded.state.started().is_some();
         let mut sender = CommitBase::sender_of(instance_id, &loaded.state);
+        let episode = loaded.state.episodes().saturating_add(1);
         let run = loaded.run.take();
         let (plan, run) = match self.run_episode(loaded.state, run, messages).await {
             Ran::Plan(plan, run) => (plan, run),
@@ -342,10 +343,10 @@ impl WorkerContext {
                 let settled = accepted.into_iter().chain(known).collect();
                 return self.leave_alone(instance_id, loaded, settled).await;
             }
-            Ran::Unknown(name) => {
+            Ran::NotOurs(what, name) => {
                 let id = accepted.first().map_or("", |m| m.held.id.as_str());
                 self.unknown
-                    .report("orchestrator", &name, id, || self.orchestrators.names());
+                    .report(what, &name, id, || self.orchestrators.names());
                 self.abandon_all(accepted);
                 self.abandon_all(known);
                 return Ok(Left::default());
@@ -372,6 +373,7 @@ impl WorkerContext {
             instance_id,
             control_queue: &control_queue,
             sender,
+            episode,
             sentinel: loaded.sentinel,
             instance_etag: loaded.instance_etag,
             blobs: loaded.blobs,

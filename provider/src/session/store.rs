@@ -89,16 +89,17 @@ impl Session {
             self.batches.push_back(Batch::default());
         } else {
             let wanted = inbound.execution_id();
+            // First, so that nothing overtakes a message that waits for the driver to begin.
+            if let Some(batch) = self.batches.iter_mut().rev().find(|b| b.takes(wanted)) {
+                batch.add(inbound);
+                return;
+            }
             let is_active = self.is_busy || self.loaded.is_some();
             if is_active
                 && !self.is_stale
                 && (wanted.is_none() || wanted == self.execution.as_deref())
             {
                 self.joined.push(inbound);
-                return;
-            }
-            if let Some(batch) = self.batches.iter_mut().rev().find(|b| b.takes(wanted)) {
-                batch.add(inbound);
                 return;
             }
             self.batches.push_back(Batch::default());
@@ -323,7 +324,7 @@ impl SessionStore {
         waiting
     }
 
-    /// Drops what is loaded of one instance (purge, rewind, re-creation in this process).
+    /// Drops what is loaded of one instance (purge, rewind in this process).
     pub(crate) fn forget(&self, instance_id: &str) {
         let mut inner = self.lock();
         inner.unpark(instance_id);
@@ -363,3 +364,6 @@ impl SessionStore {
         (inner.busy_count, inner.idle.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

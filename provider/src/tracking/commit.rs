@@ -23,6 +23,9 @@ pub(crate) struct CommitBase<'a> {
     pub(crate) control_queue: &'a str,
     /// The session's identity before this commit.
     pub(crate) sender: OrchestrationInstance,
+    /// The number of this episode in the execution as it was loaded: after continue-as-new, too,
+    /// .NET counts on for the messages of that commit.
+    pub(crate) episode: u32,
     pub(crate) sentinel: Option<ETag>,
     pub(crate) instance_etag: Option<ETag>,
     /// Blobs of the history as it was loaded.
@@ -50,7 +53,7 @@ impl TaskHub {
     ) -> Result<Committed, TaskHubError> {
         let sender = SenderIdentity {
             instance: base.sender,
-            episode: Some(i32::try_from(plan.state.episodes()).unwrap_or(i32::MAX)),
+            episode: Some(i32::try_from(base.episode).unwrap_or(i32::MAX)),
         };
         let outbound = std::mem::take(&mut plan.outbound);
         self.send_all(base.control_queue, outbound, &sender).await?;

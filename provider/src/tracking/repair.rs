@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use durabletask_core::episode::RuntimeState;
 use durabletask_core::{EventType, HistoryEvent};
-use durabletask_storage::Write;
+use durabletask_storage::{Condition, Write};
 
 use crate::TaskHub;
 use crate::error::TaskHubError;
@@ -25,6 +25,7 @@ impl TaskHub {
             return Ok(false);
         };
         let row = self.instance_row(instance_id, false).await?;
+        let etag = row.as_ref().and_then(|row| row.etag.clone());
         let is_behind = row.is_none_or(|row| {
             let is_same = row.execution_id.as_deref() == Some(execution_id);
             let shows = row.runtime_status;
@@ -60,10 +61,16 @@ impl TaskHub {
             row.columns.remove("CustomStatus");
         }
         let table = &self.tables().instances;
-        self.account()
-            .tables
-            .write(table, Write::InsertOrMerge(row))
-            .await?;
+        let write = match etag {
+            Some(etag) => Write::Merge(row, Condition::Matches(etag)),
+            None => Write::Insert(row),
+        };
+        match self.account().tables.write(table, write).await {
+            Ok(_) => {}
+            // Written or purged since it was read: by somebody who knew more.
+            Err(error) if error.is_conflict() || error.is_not_found() => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
         tracing::info!(
             instance_id,
             "brought an instance row up to date with its history"

@@ -358,7 +358,7 @@ pub(super) fn write_json(event: &HistoryEvent, out: &mut Writer) {
 
 /// A history as .NET's history queries return it: a JSON array, enums as numbers, no `$type`
 /// (chapter 03 §6.2).
-pub fn history_json(history: &[HistoryEvent]) -> String {
+pub fn history_json<'e>(history: impl IntoIterator<Item = &'e HistoryEvent>) -> String {
     let mut out = Writer::plain();
     out.begin_array();
     for event in history {

@@ -78,6 +78,11 @@ impl InstanceRow {
         })
     }
 
+    /// Whether the row says Pending.
+    pub fn is_pending(&self) -> bool {
+        self.runtime_status == Some(OrchestrationStatus::Pending)
+    }
+
     /// The custom status that the orchestration set; `None` for the text `null`.
     pub fn custom_status(&self) -> Option<&str> {
         self.custom_status.as_deref().filter(|text| *text != "null")
@@ -279,6 +284,13 @@ pub fn termination_row(
 pub fn rewind_row(instance_id: &str, now: Timestamp) -> Row {
     let mut row = instance_row(instance_id);
     set_status(&mut row, OrchestrationStatus::Pending);
+    row.set("LastUpdatedTime", now);
+    row
+}
+
+/// The column to merge when upkeep has done something for an instance that still waits.
+pub fn touch_row(instance_id: &str, now: Timestamp) -> Row {
+    let mut row = instance_row(instance_id);
     row.set("LastUpdatedTime", now);
     row
 }

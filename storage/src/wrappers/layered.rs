@@ -28,7 +28,9 @@ pub(super) trait Layer: Debug + Send + Sync + 'static {
     }
 
     /// After the call, unless its caller gave up on it.
-    fn end(&self, _ticket: Self::Ticket, _outcome: Outcome) {}
+    fn end(&self, _ticket: Self::Ticket, _outcome: Outcome) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// A direction of a call.
@@ -87,7 +89,7 @@ impl<L: Layer> Layered<L> {
             })
             .await;
         let result = self.carry(operation, call).await;
-        self.layer.end(ticket, Outcome::of(&result, count));
+        self.layer.end(ticket, Outcome::of(&result, count)).await;
         result
     }
 
@@ -274,7 +276,7 @@ impl<L: Layer> Tables for Layered<L> {
             .await;
         let call = self.inner.tables.write(table, write);
         let result = self.carry(Operation::Write, call).await;
-        self.layer.end(ticket, Outcome::of(&result, |_| 1));
+        self.layer.end(ticket, Outcome::of(&result, |_| 1)).await;
         result
     }
 
@@ -289,7 +291,7 @@ impl<L: Layer> Tables for Layered<L> {
             .await;
         let call = self.inner.tables.transact(table, writes);
         let result = self.carry(Operation::Transact, call).await;
-        self.layer.end(ticket, Outcome::of(&result, Vec::len));
+        self.layer.end(ticket, Outcome::of(&result, Vec::len)).await;
         result
     }
 }

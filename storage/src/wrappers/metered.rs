@@ -57,7 +57,7 @@ impl Layer for Metered {
         call.operation
     }
 
-    fn end(&self, operation: Operation, outcome: Outcome) {
+    async fn end(&self, operation: Operation, outcome: Outcome) {
         if operation == Operation::GetMessages && matches!(outcome, Outcome::Done(1..)) {
             self.gets_with_messages.fetch_add(1, Ordering::Relaxed);
         }

@@ -79,7 +79,7 @@ impl Layer for Network {
         Err(StorageError::new(kind, operation.name(), "network"))
     }
 
-    fn end(&self, sent: Duration, outcome: Outcome) {
+    async fn end(&self, sent: Duration, outcome: Outcome) {
         let unanswered = [ErrorKind::Unreachable, ErrorKind::UnknownOutcome];
         if matches!(outcome, Outcome::Failed(kind) if unanswered.contains(&kind)) {
             return;

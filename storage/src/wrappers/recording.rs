@@ -168,7 +168,7 @@ impl Layer for Recording {
         sequence
     }
 
-    fn end(&self, sequence: u64, outcome: Outcome) {
+    async fn end(&self, sequence: u64, outcome: Outcome) {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let found = calls
             .kept
