@@ -325,20 +325,20 @@ async fn leases_have_one_holder() {
     let kind = |outcome: Result<(), durabletask_storage::StorageError>| {
         outcome.map_err(|error| error.kind())
     };
-    let missing = kind(blobs.acquire_lease(c, b, OURS, Some(15)).await);
+    let missing = kind(blobs.acquire_lease(c, Some(b), OURS, Some(15)).await);
     assert_eq!(missing, Err(ErrorKind::NotFound));
     put(None).await.unwrap();
     assert_eq!(
-        kind(blobs.acquire_lease(c, b, OURS, Some(60)).await),
+        kind(blobs.acquire_lease(c, Some(b), OURS, Some(60)).await),
         Ok(())
     );
     assert_eq!(
-        kind(blobs.acquire_lease(c, b, OURS, Some(60)).await),
+        kind(blobs.acquire_lease(c, Some(b), OURS, Some(60)).await),
         Ok(())
     );
-    let taken = kind(blobs.acquire_lease(c, b, THEIRS, Some(15)).await);
+    let taken = kind(blobs.acquire_lease(c, Some(b), THEIRS, Some(15)).await);
     assert_eq!(taken, Err(ErrorKind::LeaseLost));
-    assert_eq!(kind(blobs.renew_lease(c, b, OURS).await), Ok(()));
+    assert_eq!(kind(blobs.renew_lease(c, Some(b), OURS).await), Ok(()));
     assert_eq!(put(None).await.unwrap_err().kind(), ErrorKind::LeaseLost);
     assert_eq!(
         put(Some(THEIRS)).await.unwrap_err().kind(),
@@ -346,15 +346,21 @@ async fn leases_have_one_holder() {
     );
     put(Some(OURS)).await.unwrap();
     assert!(blobs.list_blobs(c, "default/", None).await.unwrap().blobs[0].leased);
-    assert_eq!(kind(blobs.change_lease(c, b, OURS, THEIRS).await), Ok(()));
-    let lost = kind(blobs.renew_lease(c, b, OURS).await);
+    assert_eq!(
+        kind(blobs.change_lease(c, Some(b), OURS, THEIRS).await),
+        Ok(())
+    );
+    let lost = kind(blobs.renew_lease(c, Some(b), OURS).await);
     assert_eq!(lost, Err(ErrorKind::LeaseLost));
-    assert_eq!(kind(blobs.release_lease(c, b, THEIRS).await), Ok(()));
-    let twice = kind(blobs.release_lease(c, b, THEIRS).await);
+    assert_eq!(kind(blobs.release_lease(c, Some(b), THEIRS).await), Ok(()));
+    let twice = kind(blobs.release_lease(c, Some(b), THEIRS).await);
     assert_eq!(twice, Err(ErrorKind::LeaseLost));
-    let short = kind(blobs.acquire_lease(c, b, OURS, Some(14)).await);
+    let short = kind(blobs.acquire_lease(c, Some(b), OURS, Some(14)).await);
     assert_eq!(short, Err(ErrorKind::Invalid));
-    assert_eq!(kind(blobs.acquire_lease(c, b, OURS, None).await), Ok(()));
+    assert_eq!(
+        kind(blobs.acquire_lease(c, Some(b), OURS, None).await),
+        Ok(())
+    );
 }
 
 #[tokio::test]

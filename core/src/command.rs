@@ -21,7 +21,7 @@ pub enum Action {
     ScheduleTask {
         /// The activity's name.
         name: String,
-        /// The activity's version; .NET Functions write `Some("")`.
+        /// The activity's version; `None` is written as the orchestration's own.
         version: Option<String>,
         /// Input text: a JSON array of the arguments.
         input: Option<String>,
@@ -37,7 +37,8 @@ pub enum Action {
     CreateSubOrchestration {
         /// The child orchestrator's name.
         name: String,
-        /// The child orchestrator's version.
+        /// The child orchestrator's version; `None` is written as
+        /// [`EpisodeOptions::child_version`](crate::episode::EpisodeOptions::child_version).
         version: Option<String>,
         /// The child's instance id; `None` or blank lets the engine make
         /// `{execution id}:{task id}`.

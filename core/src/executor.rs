@@ -14,6 +14,12 @@ pub trait OrchestrationExecutor: Send + Sync {
     /// A run of that orchestrator, not yet started, or `None` if the name is not registered.
     fn open(&self, name: &str, version: Option<&str>) -> Option<Box<dyn OrchestrationRun>>;
 
+    /// Whether an orchestrator of that name is registered with exactly that version, which is not
+    /// empty. It is then run even if it is newer than the worker's own version.
+    fn declares(&self, _name: &str, _version: &str) -> bool {
+        false
+    }
+
     /// The registered names in order, for messages about unknown ones.
     fn names(&self) -> Vec<String>;
 }

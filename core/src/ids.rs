@@ -51,6 +51,10 @@ pub struct ParentInstance {
 /// Tag that keeps a child from reporting back to its parent (chapter 04 §6.6).
 pub const FIRE_AND_FORGET_TAG: &str = "FireAndForget";
 
+/// Tag of a child that is terminated when its parent is. Children inherit it, so that it covers
+/// everything below them. Ours; .NET workers leave children alone (chapter 04 §6.2).
+pub const TERMINATE_WITH_PARENT_TAG: &str = "durabletask.terminateWithParent";
+
 /// Tags of a child: its own, then those of the parent that it lacks, without
 /// [`FIRE_AND_FORGET_TAG`] (chapter 04 §1.8.3).
 pub fn merge_tags(child: Option<&Tags>, parent: Option<&Tags>) -> Option<Tags> {

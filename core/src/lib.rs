@@ -18,6 +18,7 @@ mod tags;
 mod text;
 mod time;
 mod trace;
+mod version;
 
 pub use command::{Action, Command, Completion};
 pub use event::{
@@ -29,9 +30,13 @@ pub use executor::{
     ExecutorError, OrchestrationExecutor, OrchestrationRun,
 };
 pub use failure::FailureDetails;
-pub use ids::{FIRE_AND_FORGET_TAG, OrchestrationInstance, ParentInstance, merge_tags};
+pub use ids::{
+    FIRE_AND_FORGET_TAG, OrchestrationInstance, ParentInstance, TERMINATE_WITH_PARENT_TAG,
+    merge_tags,
+};
 pub use message::TaskMessage;
 pub use status::{OrchestrationStatus, UnknownStatus};
-pub use tags::Tags;
+pub use tags::{MAX_TAG_BYTES, Tags};
 pub use time::{Timestamp, TimestampError};
 pub use trace::TraceContext;
+pub use version::compare_versions;

@@ -1,5 +1,9 @@
 //! String maps that keep the order in which they were written.
 
+/// Bytes of tag text that fit: they are written inline into rows, and more would make a commit
+/// fail for ever (chapter 03 §4.5).
+pub const MAX_TAG_BYTES: usize = 30 * 1024;
+
 /// Tags of an orchestration or task: few entries, in wire order, keys distinct.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tags(Vec<(String, String)>);
@@ -34,6 +38,13 @@ impl Tags {
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
+    /// Bytes of all keys and values as they are stored, in JSON.
+    pub fn text_bytes(&self) -> usize {
+        self.iter()
+            .map(|(key, value)| json_bytes(key) + json_bytes(value))
+            .sum()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -53,4 +64,14 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Tags {
         }
         tags
     }
+}
+
+/// Bytes of a text in JSON, with its quotes and what separates it from the next.
+fn json_bytes(text: &str) -> usize {
+    let byte = |byte| match byte {
+        b'"' | b'\\' => 2,
+        0..b' ' => 6,
+        _ => 1,
+    };
+    text.bytes().map(byte).sum::<usize>() + 3
 }

@@ -53,6 +53,38 @@ pub enum TaskHubError {
         /// The hub.
         hub: String,
     },
+    /// Only failures can be rewound.
+    #[error("instance {instance_id:?} is {status}; only a Failed instance can be rewound")]
+    NotFailed {
+        /// The instance.
+        instance_id: String,
+        /// Its status.
+        status: durabletask_core::OrchestrationStatus,
+    },
+    /// Purging would tear a live instance apart.
+    #[error(
+        "instance {instance_id:?} is {status}; terminate it and wait for it to end, or force the purge"
+    )]
+    NotFinished {
+        /// The instance.
+        instance_id: String,
+        /// Its status.
+        status: durabletask_core::OrchestrationStatus,
+    },
+    /// The instance was started again, or otherwise written, during the operation.
+    #[error(
+        "instance {instance_id:?} was changed meanwhile; its new state is kept, look at it and decide again"
+    )]
+    ChangedMeanwhile {
+        /// The instance.
+        instance_id: String,
+    },
+    /// The instance never ran, or its history was purged.
+    #[error("instance {instance_id:?} has no history to rewind; restart it instead")]
+    NoHistory {
+        /// The instance.
+        instance_id: String,
+    },
     /// An argument is not acceptable.
     #[error("{0}")]
     InvalidArgument(String),

@@ -9,11 +9,18 @@ mod queue;
 mod session;
 mod taskhub;
 mod tracking;
+mod upkeep;
 pub mod wire;
 mod worker;
 
-pub use client::{HubClient, ReplaceExisting, StartOptions};
+pub use client::{
+    HubClient, InstancePage, ListedInstance, PurgeFilter, PurgeOptions, PurgeReport,
+    ReplaceExisting, StartOptions,
+};
 pub use error::TaskHubError;
 pub use taskhub::TaskHub;
+pub use tracking::purge::PurgeCounts;
 pub use tracking::status::InstanceStatus;
+pub use upkeep::{Finding, FindingKind, SweepOptions, SweepReport};
+pub use wire::filter::InstanceQuery;
 pub use worker::{Executors, HubWorker};

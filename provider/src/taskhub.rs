@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use durabletask_core::Timestamp;
@@ -11,9 +11,10 @@ use durabletask_core::episode::Stamps;
 use durabletask_storage::{Account, Env};
 use tokio::sync::Notify;
 
+use crate::dispatch::WorkerContext;
+use crate::error::TaskHubError;
 use crate::hub::{HubError, HubSettings, create_hub, open_account};
 use crate::queue::signal::Signal;
-use crate::session::store::SessionStore;
 use crate::wire::large::LargeStore;
 use crate::wire::names::{self, HubNames};
 
@@ -34,10 +35,10 @@ struct Inner {
     /// The last stamp given out, in ticks.
     last_stamp: AtomicI64,
     signals: Mutex<BTreeMap<String, Arc<Signal>>>,
-    /// The session stores of workers in this process.
-    sessions: Mutex<Vec<Weak<SessionStore>>>,
     /// Who waits in this process for an instance to end.
     waiting: Mutex<HashMap<String, Weak<Notify>>>,
+    /// Workers of this process, which may have sessions in memory.
+    workers: Mutex<Vec<Weak<WorkerContext>>>,
 }
 
 /// Table and container names, formatted once.
@@ -71,8 +72,8 @@ impl TaskHub {
             sequence: AtomicI64::new(0),
             last_stamp: AtomicI64::new(0),
             signals: Mutex::default(),
-            sessions: Mutex::default(),
             waiting: Mutex::default(),
+            workers: Mutex::default(),
         }))
     }
 
@@ -179,27 +180,37 @@ impl TaskHub {
         self.signal(queue).set();
     }
 
-    /// Registers the sessions of a worker in this process.
-    pub(crate) fn add_sessions(&self, sessions: &Arc<SessionStore>) {
-        let mut stores = self.lock_sessions();
-        stores.retain(|store| store.strong_count() > 0);
-        stores.push(Arc::downgrade(sessions));
+    /// Registers a worker of this process.
+    pub(crate) fn add_worker(&self, worker: &Arc<WorkerContext>) {
+        let mut workers = self
+            .0
+            .workers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        workers.retain(|worker| worker.strong_count() > 0);
+        workers.push(Arc::downgrade(worker));
     }
 
-    /// Drops what workers of this process hold of an instance that is changed behind their backs:
-    /// re-created, rewound or purged.
+    /// Drops what the workers of this process have in memory of an instance whose rows changed
+    /// behind them.
     pub(crate) fn forget_session(&self, instance_id: &str) {
-        let stores: Vec<_> = self.lock_sessions().clone();
-        for store in stores.iter().filter_map(Weak::upgrade) {
-            store.forget(instance_id);
+        let workers = self
+            .0
+            .workers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        for worker in workers.iter().filter_map(Weak::upgrade) {
+            worker.sessions.forget(instance_id);
         }
     }
 
-    fn lock_sessions(&self) -> MutexGuard<'_, Vec<Weak<SessionStore>>> {
-        self.0
-            .sessions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// The error for an instance without a row.
+    pub(crate) fn no_such_instance(&self, instance_id: &str) -> TaskHubError {
+        TaskHubError::NoSuchInstance {
+            instance_id: instance_id.to_owned(),
+            hub: self.name().to_owned(),
+        }
     }
 
     /// Registers somebody who waits for that instance in this process.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use durabletask_core::{ActivityExecutor, OrchestrationExecutor};
 use durabletask_storage::Scope;
+use futures::StreamExt;
 use tokio::sync::Semaphore;
 
 use crate::TaskHub;
@@ -16,11 +17,17 @@ use crate::dispatch::{Pending, WorkerContext};
 use crate::error::TaskHubError;
 use crate::partition::{PartitionHost, PartitionId, PartitionManager};
 use crate::queue::control::ControlQueue;
+use crate::queue::held::HeldMessage;
 use crate::queue::registry::HeldMessages;
 use crate::session::store::SessionStore;
 
-/// Longest time a clean stop waits for work under way, in seconds (design.md §6).
-const STOP_SECONDS: u64 = 10;
+/// Longest time a clean stop waits for work under way, in seconds. With the time to hand back what
+/// did not end it stays below 10 s (design.md §6).
+const STOP_SECONDS: u64 = 8;
+/// Longest time that handing back takes, in seconds.
+const HAND_BACK_SECONDS: u64 = 1;
+/// Messages handed back at the same time, at most.
+const MAX_CONCURRENT_HAND_BACKS: usize = 16;
 
 /// Runs the orchestrations and activities of one task hub in this process.
 ///
@@ -58,14 +65,12 @@ impl HubWorker {
         let slots = |count: u32| usize::try_from(count).unwrap_or(usize::MAX).max(1);
         let keeps_sessions = settings.sticky_sessions && !settings.plain;
         let budget = usize::try_from(settings.session_cache_max_bytes).unwrap_or(usize::MAX);
-        let sessions = Arc::new(SessionStore::new(if keeps_sessions { budget } else { 0 }));
-        hub.add_sessions(&sessions);
         let context = Arc::new(WorkerContext {
             scope: hub.env().scope(),
             orchestrators: executors.orchestrators,
             activities: executors.activities,
             held: HeldMessages::new(),
-            sessions,
+            sessions: SessionStore::new(if keeps_sessions { budget } else { 0 }),
             ownership: manager.ownership(),
             orchestration_slots: Semaphore::new(slots(settings.max_concurrent_orchestrators)),
             activity_slots: Arc::new(Semaphore::new(slots(settings.max_concurrent_activities))),
@@ -76,11 +81,14 @@ impl HubWorker {
             is_stopping: AtomicBool::new(false),
             hub,
         });
+        context.hub.add_worker(&context);
         let scope = &context.scope;
         let queues = context.hub.account().queues.clone();
         let env = context.hub.env().clone();
         drop(scope.spawn(context.held.clone().renew_forever(env, queues)));
         drop(scope.spawn(context.clone().read_work_items()));
+        drop(scope.spawn(context.clone().keep_retention()));
+        drop(scope.spawn(context.clone().keep_sweeping()));
         let host = Arc::new(Partitions {
             context: context.clone(),
             queues: Mutex::default(),
@@ -89,8 +97,8 @@ impl HubWorker {
         Self { context, manager }
     }
 
-    /// Stops cleanly: takes nothing new, lets running work end (10 s at most), hands the rest
-    /// back, releases the partitions. True if all work ended in time.
+    /// Stops cleanly: takes nothing new, lets running work end (8 s at most), releases the
+    /// partitions, hands the rest back. True if all work ended in time.
     pub async fn stop(&self) -> Result<bool, TaskHubError> {
         let context = &self.context;
         context.is_stopping.store(true, Ordering::Release);
@@ -115,11 +123,26 @@ impl HubWorker {
             tracing::warn!(
                 activities = context.running.count(),
                 sessions = context.sessions.counts().0,
-                "stopped with work under way; it comes back after its visibility timeout"
+                "stopped with work under way; it runs again elsewhere"
             );
         }
+        // Held beyond the abort, which drops them with the tasks that work on them.
+        let held = context.held.all();
         context.scope.abort();
+        let handed_back = futures::stream::iter(held)
+            .for_each_concurrent(MAX_CONCURRENT_HAND_BACKS, |held| self.hand_back(held));
+        let limit = Duration::from_secs(HAND_BACK_SECONDS);
+        let _ = env.timeout(limit, handed_back).await;
         Ok(in_time)
+    }
+
+    /// Makes a message visible whose work was cut off; it comes back anyway, but later.
+    async fn hand_back(&self, held: Arc<HeldMessage>) {
+        if held.settle()
+            && let Err(error) = held.put_back(&*self.hub().account().queues, 0).await
+        {
+            tracing::warn!(message_id = %held.id, %error, "could not hand back a message");
+        }
     }
 
     /// Stops at once, like a crash: whatever was under way comes back after its visibility

@@ -1,41 +1,53 @@
-//! Hello cities through a hub in memory, end to end, in real time.
+//! Hello cities through a hub in memory, end to end.
 
 mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use durabletask_azurestorage::hub::create_hub;
+use durabletask_azurestorage::hub::{HubSettings, create_hub};
 use durabletask_azurestorage::partition::TablePartitionManager;
-use durabletask_azurestorage::{Executors, HubClient, HubWorker, TaskHub};
+use durabletask_azurestorage::{Executors, HubClient, HubWorker, StartOptions, TaskHub};
 use durabletask_core::OrchestrationStatus;
 use durabletask_storage::Env;
 use durabletask_storage::embedded::EmbeddedStore;
-use support::script::Activities;
-use support::world;
+use support::{HelloSequence, SayHello};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn hello_runs_end_to_end() {
     let env = Env::system();
     let store = EmbeddedStore::in_memory(env.clone()).unwrap();
-    let settings = world::settings();
+    let settings = HubSettings::new("hello", 2);
     create_hub(&store.account(), &settings, &env).await.unwrap();
     let hub = TaskHub::new(env.clone(), store.account(), settings);
-    let manager = TablePartitionManager::new(&store.account(), hub.settings(), "worker", &env);
+    let manager = Arc::new(TablePartitionManager::new(
+        &store.account(),
+        hub.settings(),
+        "worker",
+        &env,
+    ));
     let executors = Executors {
-        orchestrators: Arc::new(world::scripts()),
-        activities: Arc::new(Activities::new(&env)),
+        orchestrators: Arc::new(HelloSequence),
+        activities: Arc::new(SayHello),
     };
-    let worker = HubWorker::start(hub.clone(), executors, Arc::new(manager));
+    let worker = HubWorker::start(hub.clone(), executors, manager);
     let client = HubClient::new(hub);
-    let options = world::with_id("hello-1");
-    let id = client.start("Hello", None, options).await.unwrap();
+    let options = StartOptions {
+        instance_id: Some("hello-1".to_owned()),
+        ..StartOptions::default()
+    };
+    let id = client
+        .start("HelloSequence", Some("\"in\"".to_owned()), options)
+        .await
+        .unwrap();
     let status = client
         .wait(&id, Some(Duration::from_secs(10)))
         .await
         .unwrap();
     assert_eq!(status.runtime_status, OrchestrationStatus::Completed);
-    let expected = "Hello Tokyo!,Hello Seattle!,Hello London!";
-    assert_eq!(status.output.as_deref(), Some(expected));
+    assert_eq!(
+        status.output.as_deref(),
+        Some(r#"["Hello Tokyo!","Hello Seattle!","Hello London!"]"#)
+    );
     assert!(worker.stop().await.unwrap());
 }

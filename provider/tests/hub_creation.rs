@@ -201,7 +201,7 @@ fn an_active_manager_of_another_kind_is_refused_until_it_is_gone() {
                 .await;
             account
                 .blobs
-                .acquire_lease(container, blob, &id, Some(30))
+                .acquire_lease(container, Some(blob), &id, Some(30))
                 .await
                 .unwrap();
             let error = create_hub(&account, &table, &env)
@@ -214,7 +214,7 @@ fn an_active_manager_of_another_kind_is_refused_until_it_is_gone() {
             );
             account
                 .blobs
-                .release_lease(container, blob, &id)
+                .release_lease(container, Some(blob), &id)
                 .await
                 .unwrap();
         }

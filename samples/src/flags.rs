@@ -135,12 +135,11 @@ impl Flags {
 
 /// What `--help` prints.
 pub(crate) fn help(own: &[Flag]) -> String {
-    let mut text = "Flags:\n".to_owned();
-    for flag in own.iter().chain(&COMMON) {
+    let lines = own.iter().chain(&COMMON).map(|flag| {
         let usage = format!("{} {}", flag.name, flag.value.unwrap_or_default());
-        text.push_str(&format!("  {usage:<24}{}\n", flag.help));
-    }
-    text
+        format!("  {usage:<24}{}\n", flag.help)
+    });
+    format!("Flags:\n{}", lines.collect::<String>())
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ pub trait Blobs: Send + Sync + Debug {
     /// Makes the container (private); true if it was not there before.
     async fn create_container(&self, container: &str) -> Result<bool>;
 
-    /// Removes the container and its blobs; true if it was there.
+    /// Removes the container and its blobs; true if it was there. `LeaseLost` while the container
+    /// itself is leased.
     async fn delete_container(&self, container: &str) -> Result<bool>;
 
     /// Names of the containers that start with `prefix`, in order.
@@ -47,27 +48,28 @@ pub trait Blobs: Send + Sync + Debug {
         marker: Option<&str>,
     ) -> Result<BlobPage>;
 
-    /// Takes the blob's lease for `seconds` (15 to 60, `None` for ever) under the id `lease` (a
-    /// UUID, hyphenated); again by the holder renews it. `LeaseLost` if somebody else holds it.
+    /// Takes the lease of the blob, or without `blob` of the container itself, for `seconds` (15 to
+    /// 60, `None` for ever) under the id `lease` (a UUID, hyphenated); again by the holder renews
+    /// it. `LeaseLost` if somebody else holds it. A container's lease guards its removal only.
     async fn acquire_lease(
         &self,
         container: &str,
-        blob: &str,
+        blob: Option<&str>,
         lease: &str,
         seconds: Option<u32>,
     ) -> Result<()>;
 
     /// Prolongs the lease by its length. `LeaseLost` if it is no longer ours.
-    async fn renew_lease(&self, container: &str, blob: &str, lease: &str) -> Result<()>;
+    async fn renew_lease(&self, container: &str, blob: Option<&str>, lease: &str) -> Result<()>;
 
     /// Gives the lease up. `LeaseLost` if it is no longer ours.
-    async fn release_lease(&self, container: &str, blob: &str, lease: &str) -> Result<()>;
+    async fn release_lease(&self, container: &str, blob: Option<&str>, lease: &str) -> Result<()>;
 
     /// Hands the lease from the id `lease` to the id `proposed`.
     async fn change_lease(
         &self,
         container: &str,
-        blob: &str,
+        blob: Option<&str>,
         lease: &str,
         proposed: &str,
     ) -> Result<()>;

@@ -4,6 +4,7 @@
 
 pub mod azure;
 mod blob;
+mod clock;
 pub mod conformance;
 pub mod embedded;
 pub mod env;
@@ -15,6 +16,7 @@ pub mod wrappers;
 use std::sync::Arc;
 
 pub use blob::{Blob, BlobInfo, BlobPage, Blobs, PutCondition};
+pub use clock::ServiceClock;
 pub use env::{Env, Scope, VirtualEnv};
 pub use error::{ErrorKind, Result, StorageError};
 pub use queue::{
@@ -35,4 +37,6 @@ pub struct Account {
     pub tables: Arc<dyn Tables>,
     /// Blob service.
     pub blobs: Arc<dyn Blobs>,
+    /// The time by these services.
+    pub clock: ServiceClock,
 }

@@ -2,10 +2,17 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::futures::FutureExt as _;
-use durabletask_core::{ActivityOutcome, ActivityWork, BoxFuture, FailureDetails, Tags};
+use durabletask_core::{
+    ActivityOutcome, ActivityWork, BoxFuture, FailureDetails, Tags, TraceContext,
+};
+use durabletask_storage::Env;
 
+use tracing::Instrument as _;
+
+use crate::failure::TIME_LIMIT_EXCEEDED;
 use crate::run::panic_message;
 use crate::{Activity, Failure, Result, payload};
 
@@ -54,6 +61,11 @@ impl ActivityContext {
         self.0.orchestration_tags.as_ref()
     }
 
+    /// The W3C trace context of this call, to pass on; `None` if its orchestration is not traced.
+    pub fn trace_context(&self) -> Option<&TraceContext> {
+        self.0.trace_context.as_ref()
+    }
+
     /// How often the call was delivered, this time included: above 1 it may have run before.
     pub fn delivery_count(&self) -> u32 {
         self.0.dequeue_count
@@ -62,24 +74,46 @@ impl ActivityContext {
 
 /// Runs an activity of any type.
 pub(crate) type RunActivity =
-    Arc<dyn Fn(ActivityWork) -> BoxFuture<'static, ActivityOutcome> + Send + Sync>;
+    Arc<dyn Fn(ActivityWork, Env) -> BoxFuture<'static, ActivityOutcome> + Send + Sync>;
 
 pub(crate) fn run_of<A: Activity>(activity: A) -> RunActivity {
     let activity = Arc::new(activity);
-    Arc::new(move |work| {
+    Arc::new(move |work, env| {
         let activity = Arc::clone(&activity);
-        Box::pin(async move {
+        let trace = work.trace_context.as_ref();
+        let span = tracing::info_span!(
+            "activity",
+            name = A::NAME,
+            instance_id = work.instance.instance_id,
+            task_id = work.task_id,
+            trace_parent = trace.and_then(|trace| trace.trace_parent.as_deref()),
+        );
+        let ran = async move {
             // The input is read inside, where a panic of its `Deserialize` is caught too.
-            let run = AssertUnwindSafe(run(&*activity, work)).catch_unwind().await;
-            match run {
+            let run = async {
+                match A::TIME_LIMIT {
+                    None => run(&*activity, work).await,
+                    Some(limit) => {
+                        let run = env.timeout(limit, run(&*activity, work)).await;
+                        run.unwrap_or_else(|_| Err(overdue(A::NAME, limit)))
+                    }
+                }
+            };
+            match AssertUnwindSafe(run).catch_unwind().await {
                 Ok(Ok(output)) => ActivityOutcome::Completed(Some(output)),
                 Ok(Err(failure)) => ActivityOutcome::Failed(failure.into_details()),
                 Err(panic) => {
                     ActivityOutcome::Failed(FailureDetails::new("panic", panic_message(&*panic)))
                 }
             }
-        })
+        };
+        Box::pin(ran.instrument(span))
     })
+}
+
+fn overdue(name: &str, limit: Duration) -> Failure {
+    let message = format!("the activity '{name}' exceeded its time limit of {limit:?}");
+    Failure::new(TIME_LIMIT_EXCEEDED, message)
 }
 
 async fn run<A: Activity>(activity: &A, work: ActivityWork) -> Result<String, Failure> {

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::failure::Failure;
 use crate::payload;
-use crate::task::{Argument, Orchestrator};
+use crate::task::{Argument, Orchestrator, version_of};
 
 /// A client operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,7 @@ pub enum ClientError {
 /// same [`TaskHub`]: then nobody waits for a poll.
 #[derive(Debug, Clone)]
 pub struct Client {
-    hub: HubClient,
+    pub(crate) hub: HubClient,
 }
 
 impl Client {
@@ -66,9 +66,10 @@ impl Client {
         &self,
         orchestrator: O,
         input: impl Argument<O::Input>,
-        options: StartOptions,
+        mut options: StartOptions,
     ) -> Result<String, ClientError> {
         drop(orchestrator);
+        options.version = version_of::<O>(options.version);
         self.start_by_name(O::NAME, &input, options).await
     }
 

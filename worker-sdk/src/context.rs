@@ -6,20 +6,28 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::futures::future::{self, BoxFuture, Either};
-use ::futures::stream::FuturesUnordered;
-use ::futures::{FutureExt as _, StreamExt as _};
+use ::futures::future::{self, Either};
+use durabletask_core::episode::execution_trace;
 use durabletask_core::replay::{CallSite, ContinueOptions, ReceivedEvent, SubOrchestrationCall};
-use durabletask_core::{ExecutionStarted, OrchestrationInstance, ParentInstance, Tags, Timestamp};
+use durabletask_core::{
+    ExecutionStarted, MAX_TAG_BYTES, OrchestrationInstance, ParentInstance, Tags, Timestamp,
+    TraceContext,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::failure::TIME_LIMIT_EXCEEDED;
 use crate::futures::{Call, EventWait, Timer};
+use crate::retry::Called;
 use crate::shared::{Shared, State};
+use crate::task::version_of;
 use crate::{
     Activity, Argument, CallOptions, ChildOptions, Failure, Orchestrator, Result, payload,
 };
+
+/// Largest custom status, as the Functions extension has it.
+const MAX_CUSTOM_STATUS_UTF16_BYTES: usize = 16 * 1024;
 
 /// An orchestrator's only window on the world.
 ///
@@ -133,16 +141,22 @@ impl OrchestrationContext {
         options: CallOptions,
     ) -> Call<T> {
         let at = Location::caller();
-        match payload::write_argument(&input, || format!("the input of '{name}'")) {
+        let input = check_tags(name, options.tags.as_ref(), None)
+            .and_then(|()| payload::write_argument(&input, || format!("the input of '{name}'")));
+        match input {
             Ok(input) => {
-                let CallOptions { version, tags } = options;
-                let key = self.0.call(|state| {
-                    let version = version.as_deref();
-                    let task = state
-                        .replay
-                        .schedule_task(name, version, Some(input), tags, at);
-                    state.start_task(task)
-                });
+                let CallOptions {
+                    version,
+                    tags,
+                    retry,
+                } = options;
+                let called = Called::Activity {
+                    name: name.to_owned(),
+                    version,
+                    input,
+                    tags,
+                };
+                let key = self.0.call(|state| state.start_call(called, retry, at));
                 Call::new(&self.0, key, name)
             }
             Err(failure) => Call::failed(failure),
@@ -165,9 +179,10 @@ impl OrchestrationContext {
         &self,
         orchestrator: O,
         input: impl Argument<O::Input>,
-        options: ChildOptions,
+        mut options: ChildOptions,
     ) -> Call<O::Output> {
         drop(orchestrator);
+        options.version = version_of::<O>(options.version);
         self.call_child_by_name(O::NAME, input, options)
     }
 
@@ -180,13 +195,13 @@ impl OrchestrationContext {
         options: ChildOptions,
     ) -> Call<T> {
         let at = Location::caller();
-        match payload::write(&input, || format!("the input of '{name}'")) {
+        let input = check_tags(name, options.tags.as_ref(), self.tags())
+            .and_then(|()| payload::write(&input, || format!("the input of '{name}'")));
+        match input {
             Ok(input) => {
-                let call = options.into_call(name, input, false);
-                let key = self.0.call(|state| {
-                    let task = state.replay.create_sub_orchestration(call, at);
-                    state.start_task(task)
-                });
+                let retry = options.retry.clone();
+                let called = Called::Child(options.into_call(name, input, false));
+                let key = self.0.call(|state| state.start_call(called, retry, at));
                 Call::new(&self.0, key, name)
             }
             Err(failure) => Call::failed(failure),
@@ -200,9 +215,10 @@ impl OrchestrationContext {
         &self,
         orchestrator: O,
         input: impl Argument<O::Input>,
-        options: ChildOptions,
+        mut options: ChildOptions,
     ) -> Result<()> {
         drop(orchestrator);
+        options.version = version_of::<O>(options.version);
         self.start_child_by_name(O::NAME, input, options)
     }
 
@@ -215,6 +231,7 @@ impl OrchestrationContext {
         options: ChildOptions,
     ) -> Result<()> {
         let at = Location::caller();
+        check_tags(name, options.tags.as_ref(), self.tags())?;
         let input = payload::write(&input, || format!("the input of '{name}'"))?;
         let call = options.into_call(name, input, true);
         self.0
@@ -317,18 +334,33 @@ impl OrchestrationContext {
     /// }
     /// ```
     pub fn continue_as_new<T>(&self, input: impl Serialize) -> Result<T> {
+        self.continue_as_new_with(input, ContinueOptions::default())
+    }
+
+    /// The same, with another version, without the events that were not taken, or in a new trace.
+    pub fn continue_as_new_with<T>(
+        &self,
+        input: impl Serialize,
+        options: ContinueOptions,
+    ) -> Result<T> {
         let input = payload::write(&input, || "the input to continue with".to_owned())?;
         self.0.call(|state| {
-            state
-                .replay
-                .continue_as_new(Some(input), ContinueOptions::default());
+            state.replay.continue_as_new(Some(input), options);
         });
         Err(Failure::continue_as_new())
     }
 
-    /// Sets what clients see as the custom status once this episode is committed.
+    /// Sets what clients see as the custom status once this episode is committed: JSON of 16 KiB
+    /// in UTF-16 at most, as in Durable Functions. A larger one is refused.
     pub fn set_custom_status(&self, status: impl Serialize) -> Result<()> {
         let status = payload::write(&status, || "the custom status".to_owned())?;
+        let bytes = 2 * status.encode_utf16().count();
+        if bytes > MAX_CUSTOM_STATUS_UTF16_BYTES {
+            return Err(payload::too_large(format!(
+                "the custom status has {bytes} bytes in UTF-16, {MAX_CUSTOM_STATUS_UTF16_BYTES} \
+                 are possible; put large values into the output or an activity's result"
+            )));
+        }
         self.0
             .call(|state| state.replay.set_custom_status(Some(status)));
         Ok(())
@@ -391,6 +423,21 @@ impl OrchestrationContext {
         self.started()?.tags.as_ref()
     }
 
+    /// Its time is over: the failure with which it ends, whatever is still open.
+    pub(crate) fn overdue(&self) -> Failure {
+        self.0.call(|state| state.replay.stop_waiting());
+        Failure::new(
+            TIME_LIMIT_EXCEEDED,
+            format!("the orchestrator '{}' exceeded its time limit", self.name()),
+        )
+    }
+
+    /// The W3C trace context of this execution, to pass on to what is called outside of
+    /// orchestrations; `None` if it is not traced. The same in every episode and every replay.
+    pub fn trace_context(&self) -> Option<TraceContext> {
+        execution_trace(self.started()?)
+    }
+
     fn started(&self) -> Option<&ExecutionStarted> {
         self.0.started.get()
     }
@@ -400,88 +447,22 @@ impl OrchestrationContext {
     }
 }
 
-/// Several futures at once. Only those whose task was answered are polled, so that waiting for n
-/// of them costs n polls. The ordinary ones of the `futures` crate that do not pick at random
-/// work as well.
-#[allow(clippy::unused_self, reason = "found where users look for it")]
-impl OrchestrationContext {
-    /// The outputs of all futures, in their order.
-    pub fn join_all<'a, I>(&self, futures: I) -> BoxFuture<'a, Vec<<I::Item as Future>::Output>>
-    where
-        I: IntoIterator<Item: Future<Output: Send> + Send + 'a>,
-    {
-        // Boxed, here and below, because an opaque type would have the iterator's type in it, and
-        // futures with closures in their types are not seen to be `Send`.
-        future::join_all(futures).boxed()
-    }
-
-    /// The results of all futures, in their order, or the first failure in that order. Waits for
-    /// all of them either way, as .NET does.
-    pub fn try_join_all<'a, T, I>(&self, futures: I) -> BoxFuture<'a, Result<Vec<T>>>
-    where
-        T: Send,
-        I: IntoIterator<Item: Future<Output = Result<T>> + Send + 'a>,
-    {
-        let all = future::join_all(futures);
-        all.map(|results| results.into_iter().collect()).boxed()
-    }
-
-    /// The outputs of two futures of different types.
-    pub fn join<A: Future, B: Future>(
-        &self,
-        a: A,
-        b: B,
-    ) -> impl Future<Output = (A::Output, B::Output)> + use<A, B> {
-        future::join(a, b)
-    }
-
-    /// The outputs of three futures of different types.
-    pub fn join3<A: Future, B: Future, C: Future>(
-        &self,
-        a: A,
-        b: B,
-        c: C,
-    ) -> impl Future<Output = (A::Output, B::Output, C::Output)> + use<A, B, C> {
-        future::join3(a, b, c)
-    }
-
-    /// The output of whichever future is ready first, `a` if both are; the other is dropped.
-    pub fn select<A: Future, B: Future>(
-        &self,
-        a: A,
-        b: B,
-    ) -> impl Future<Output = Either<A::Output, B::Output>> + use<A, B> {
-        async move {
-            let (a, b) = (std::pin::pin!(a), std::pin::pin!(b));
-            match future::select(a, b).await {
-                Either::Left((output, _)) => Either::Left(output),
-                Either::Right((output, _)) => Either::Right(output),
-            }
-        }
-    }
-
-    /// The index and output of the first of many futures that is ready; the others are dropped.
-    /// `None` if there are none.
-    pub fn race<'a, I>(
-        &self,
-        futures: I,
-    ) -> BoxFuture<'a, Option<(usize, <I::Item as Future>::Output)>>
-    where
-        I: IntoIterator<Item: Future<Output: Send> + Send + 'a>,
-    {
-        let mut racers: FuturesUnordered<_> = futures
-            .into_iter()
-            .enumerate()
-            .map(|(index, racer)| racer.map(move |output| (index, output)))
-            .collect();
-        async move { racers.next().await }.boxed()
-    }
-}
-
 impl fmt::Debug for OrchestrationContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "OrchestrationContext({})", self.instance_id())
     }
+}
+
+/// A call's own tags and those that a child inherits have to fit a row.
+fn check_tags(name: &str, own: Option<&Tags>, inherited: Option<&Tags>) -> Result<()> {
+    let bytes: usize = own.into_iter().chain(inherited).map(Tags::text_bytes).sum();
+    if bytes <= MAX_TAG_BYTES {
+        return Ok(());
+    }
+    Err(payload::too_large(format!(
+        "the tags of '{name}', inherited ones included, have {bytes} bytes, {MAX_TAG_BYTES} \
+         are possible; put large values into the input"
+    )))
 }
 
 impl ChildOptions {

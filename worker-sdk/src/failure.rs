@@ -10,6 +10,9 @@ use serde::Deserialize;
 /// The result of user code: `?` works on any [`std::error::Error`].
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
+/// Wire type of the failure of an orchestration or activity that took too long.
+pub const TIME_LIMIT_EXCEEDED: &str = "durabletask::TimeLimitExceeded";
+
 /// .NET reads chains of about 60; nobody reads more than this.
 const MAX_CAUSES: usize = 32;
 
@@ -110,6 +113,16 @@ impl Failure {
         }
     }
 
+    pub(crate) fn from_error<E: Error>(error: &E) -> Self {
+        let mut details = FailureDetails::new(std::any::type_name::<E>(), error.to_string());
+        details.inner = cause_of(error.source(), 0);
+        Self::from_details(details)
+    }
+
+    pub(crate) fn set_properties(&mut self, object: String) {
+        self.0.details.properties = Some(object);
+    }
+
     pub(crate) fn continue_as_new() -> Self {
         let details = FailureDetails::new("ContinueAsNew", "the orchestrator continues as new");
         Self(Box::new(Inner {
@@ -182,9 +195,7 @@ impl Failure {
 
 impl<E: Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        let mut details = FailureDetails::new(std::any::type_name::<E>(), error.to_string());
-        details.inner = cause_of(error.source(), 0);
-        Self::from_details(details)
+        Self::from_error(&error)
     }
 }
 

@@ -45,42 +45,55 @@ mod client;
 mod context;
 mod failure;
 mod futures;
+mod joins;
+mod operations;
 mod options;
 mod payload;
 mod registry;
+mod retry;
 mod run;
 mod running;
 mod shared;
 mod shutdown;
 mod task;
+pub mod testing;
 mod threads;
+mod typed;
 mod worker;
 
 pub use ::futures::future::Either;
-pub use durabletask_core::replay::ReceivedEvent;
-pub use durabletask_core::{FailureDetails, OrchestrationStatus, ParentInstance, Tags, Timestamp};
+pub use durabletask_core::replay::{ContinueOptions, ReceivedEvent};
+pub use durabletask_core::{
+    FailureDetails, OrchestrationStatus, ParentInstance, TERMINATE_WITH_PARENT_TAG, Tags,
+    Timestamp, TraceContext,
+};
 pub use durabletask_macros::{activity, orchestrator};
 
 pub use crate::activity::ActivityContext;
 pub use crate::client::{Client, ClientError};
 pub use crate::context::OrchestrationContext;
-pub use crate::failure::{Failure, Result};
+pub use crate::failure::{Failure, Result, TIME_LIMIT_EXCEEDED};
 pub use crate::futures::{Call, EventWait, Timer};
 pub use crate::options::{CallOptions, ChildOptions};
 pub use crate::registry::{DuplicateName, Registry};
+pub use crate::retry::RetryPolicy;
 pub use crate::running::RunningWorker;
 pub use crate::shutdown::shutdown_signal;
 pub use crate::task::{Activity, Argument, Orchestrator};
+pub use crate::typed::TypedError;
 pub use crate::worker::{Worker, WorkerBuilder, WorkerError};
 pub use durabletask_azurestorage::{
-    InstanceStatus, ReplaceExisting, StartOptions, TaskHub, TaskHubError, hub,
+    Finding, FindingKind, HubClient, InstancePage, InstanceQuery, InstanceStatus, ListedInstance,
+    PurgeCounts, PurgeFilter, PurgeOptions, PurgeReport, ReplaceExisting, StartOptions,
+    SweepOptions, SweepReport, TaskHub, TaskHubError, hub,
 };
 
 /// What most programs need.
 pub mod prelude {
     pub use crate::{
         Activity, ActivityContext, CallOptions, ChildOptions, Client, Either, Failure,
-        OrchestrationContext, Orchestrator, Result, Worker, WorkerError, activity, orchestrator,
+        OrchestrationContext, Orchestrator, Result, RetryPolicy, TypedError, Worker, WorkerError,
+        activity, orchestrator,
     };
 }
 

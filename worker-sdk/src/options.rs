@@ -1,13 +1,16 @@
 //! What a call may say besides its input.
 
-use durabletask_core::Tags;
+use durabletask_core::{TERMINATE_WITH_PARENT_TAG, Tags};
+
+use crate::RetryPolicy;
 
 /// Options of an activity call.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct CallOptions {
     pub(crate) version: Option<String>,
     pub(crate) tags: Option<Tags>,
+    pub(crate) retry: Option<RetryPolicy>,
 }
 
 impl CallOptions {
@@ -16,9 +19,16 @@ impl CallOptions {
         Self::default()
     }
 
-    /// Asks for that version of the activity.
+    /// Asks for that version of the activity. Without, it is the orchestration's own version
+    /// (chapter 04 §7.2, as the isolated .NET SDK has it).
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = Some(version.into());
+        self
+    }
+
+    /// Calls it again when it fails.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
         self
     }
 
@@ -30,12 +40,13 @@ impl CallOptions {
 }
 
 /// Options of a child orchestration.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct ChildOptions {
     pub(crate) instance_id: Option<String>,
     pub(crate) version: Option<String>,
     pub(crate) tags: Option<Tags>,
+    pub(crate) retry: Option<RetryPolicy>,
 }
 
 impl ChildOptions {
@@ -50,9 +61,17 @@ impl ChildOptions {
         self
     }
 
-    /// Asks for that version of the orchestrator.
+    /// Asks for that version of the orchestrator. Without, it is the version that the
+    /// orchestrator was declared with, else the hub's `defaultVersion`, else none.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = Some(version.into());
+        self
+    }
+
+    /// Starts it again when it fails: under the same instance id if it was given one, else under
+    /// a new one each time.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
         self
     }
 
@@ -60,5 +79,12 @@ impl ChildOptions {
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.get_or_insert_default().insert(key, value);
         self
+    }
+
+    /// Terminates the child when this orchestration is terminated, and everything that the child
+    /// has called likewise. A tag, which the child's own children inherit. .NET workers do not
+    /// know it.
+    pub fn terminate_with_parent(self) -> Self {
+        self.tag(TERMINATE_WITH_PARENT_TAG, "")
     }
 }

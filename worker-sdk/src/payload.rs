@@ -19,6 +19,8 @@ pub(crate) enum PayloadError {
     },
     #[error("{what} cannot be written as JSON: {reason}")]
     Write { what: String, reason: String },
+    #[error("{0}")]
+    TooLarge(String),
 }
 
 impl PayloadError {
@@ -29,16 +31,23 @@ impl PayloadError {
     }
 }
 
+/// The failure of a value that cannot be written.
+pub(crate) fn unwritable(what: &str, error: &serde_json::Error) -> Failure {
+    let (what, reason) = (what.to_owned(), error.to_string());
+    PayloadError::Write { what, reason }.into_failure()
+}
+
+/// The failure of a payload that does not fit.
+pub(crate) fn too_large(message: String) -> Failure {
+    PayloadError::TooLarge(message).into_failure()
+}
+
 /// The JSON of `value`; `what` names it in the failure.
 pub(crate) fn write<T: Serialize + ?Sized>(
     value: &T,
     what: impl FnOnce() -> String,
 ) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| {
-        let what = what();
-        let reason = error.to_string();
-        PayloadError::Write { what, reason }.into_failure()
-    })
+    serde_json::to_string(value).map_err(|error| unwritable(&what(), &error))
 }
 
 /// The JSON of an activity's arguments: an array of one element.
@@ -55,7 +64,45 @@ pub(crate) fn read<T: DeserializeOwned + 'static>(
     what: impl FnOnce() -> String,
 ) -> Result<T> {
     let text = effective::<T>(text);
-    serde_json::from_str(text).map_err(|error| read_failure::<T>(&error, what))
+    parse(text).map_err(|error| read_failure::<T>(&error, what))
+}
+
+/// Parses JSON in which lone surrogates, which .NET and JavaScript strings may hold, are read as
+/// U+FFFD.
+fn parse<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    serde_json::from_str(text).or_else(|error| match without_lone_surrogates(text) {
+        Some(mended) => serde_json::from_str(&mended).map_err(|_| error),
+        None => Err(error),
+    })
+}
+
+/// The text with escapes of lone surrogates replaced, or `None` if it has none.
+fn without_lone_surrogates(text: &str) -> Option<String> {
+    let unit_at = |at: usize| {
+        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let is_high = |unit: u16| (0xd800..0xdc00).contains(&unit);
+    let is_low = |unit: u16| (0xdc00..0xe000).contains(&unit);
+    let mut mended = String::new();
+    let (mut copied, mut at) = (0, 0);
+    while let Some(offset) = text.get(at..)?.find('\\') {
+        at += offset;
+        match unit_at(at) {
+            Some(high) if is_high(high) && unit_at(at + 6).is_some_and(is_low) => at += 12,
+            Some(unit) if is_high(unit) || is_low(unit) => {
+                mended.push_str(text.get(copied..at)?);
+                mended.push_str("\\ufffd");
+                at += 6;
+                copied = at;
+            }
+            Some(_) => at += 6,
+            // Another escape, or the end of a text that is no JSON.
+            None => at += 1 + text.get(at + 1..)?.chars().next().map_or(0, char::len_utf8),
+        }
+    }
+    mended.push_str(text.get(copied..)?);
+    (copied > 0).then_some(mended)
 }
 
 /// The value of an activity's arguments: `[x]`, but also `x` alone, `[]` or nothing, as other
@@ -72,11 +119,11 @@ pub(crate) fn read_argument<T: DeserializeOwned + 'static>(
         Ok(_) | Err(_) => None,
     };
     let Some(inner) = inner else {
-        return serde_json::from_str(text).map_err(|error| read_failure::<T>(&error, what));
+        return parse(text).map_err(|error| read_failure::<T>(&error, what));
     };
     // A bare list with one element or none looks like wrapped arguments: try both.
-    serde_json::from_str(inner)
-        .or_else(|error| serde_json::from_str(text).map_err(|_| error))
+    parse(inner)
+        .or_else(|error| parse(text).map_err(|_| error))
         .map_err(|error| read_failure::<T>(&error, what))
 }
 
@@ -129,6 +176,20 @@ mod tests {
         assert_eq!(write_argument("x", String::new).unwrap(), r#"["x"]"#);
         assert_eq!(write_argument(&(), String::new).unwrap(), "[null]");
         assert_eq!(write(&(), String::new).unwrap(), "null");
+    }
+
+    #[test]
+    fn lone_surrogates_are_read_as_replacement_characters() {
+        let text = |json: &str| read::<String>(Some(json), String::new);
+        assert_eq!(text(r#""a\ud800b\udc00""#).unwrap(), "a\u{fffd}b\u{fffd}");
+        assert_eq!(text(r#""\uD83D\uDE00\uD83D""#).unwrap(), "😀\u{fffd}");
+        assert_eq!(text(r#""\ud800\ud83d\ude00""#).unwrap(), "\u{fffd}😀");
+        // An escaped backslash before a `u` is none.
+        assert_eq!(text(r#""\\ud800\ud800""#).unwrap(), "\\ud800\u{fffd}");
+        assert_eq!(argument::<String>(r#"["\ud800"]"#), "\u{fffd}");
+        for broken in [r#""\ud800"#, r#""\ud800\"#, r"\u", "\\é"] {
+            assert!(text(broken).is_err(), "{broken}");
+        }
     }
 
     #[test]

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use durabletask_core::replay::{Flavour, ReplayOptions};
 use durabletask_core::{
     ActivityExecutor, ActivityOutcome, ActivityWork, BoxFuture, ExecutorError,
     OrchestrationExecutor, OrchestrationRun,
 };
+
+use durabletask_storage::Env;
 
 use crate::activity::{RunActivity, run_of};
 use crate::run::{Run, Start, start_of};
 use crate::threads::Threads;
 use crate::{Activity, Orchestrator};
 
-/// Two tasks of one kind have the same name.
+/// Two tasks of one kind have the same name, and the same version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there are two {kind} named '{name}'")]
 pub struct DuplicateName {
@@ -25,23 +28,62 @@ pub struct DuplicateName {
 }
 
 /// Orchestrators and activities by their names, compared exactly.
-#[derive(Default, Clone)]
+#[derive(Clone)]
 pub struct Registry {
-    orchestrators: BTreeMap<String, Start>,
+    /// By name, then by version.
+    orchestrators: BTreeMap<String, BTreeMap<String, Start>>,
     activities: BTreeMap<String, RunActivity>,
     threads: Option<Arc<Threads>>,
+    options: ReplayOptions,
+    /// The clock of time limits.
+    env: Env,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Registry {
     /// Without tasks. Orchestrators are polled by whoever executes them, in line.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            orchestrators: BTreeMap::new(),
+            activities: BTreeMap::new(),
+            threads: None,
+            options: ReplayOptions::default(),
+            env: Env::system(),
+        }
+    }
+
+    /// Takes the time of activities' limits from there.
+    pub fn use_env(&mut self, env: Env) {
+        self.env = env;
     }
 
     /// Polls orchestrators on plain threads from now on, outside of any tokio runtime.
     pub fn use_threads(&mut self) -> std::io::Result<()> {
         self.threads = Some(Arc::new(Threads::start()?));
         Ok(())
+    }
+
+    /// Lets orchestrators agree with a .NET flavour, id by id and GUID by GUID: for twins of
+    /// existing orchestrators, which take over their histories.
+    #[doc(hidden)]
+    pub fn use_flavour(&mut self, flavour: Flavour) {
+        self.options.flavour = flavour;
+    }
+
+    /// Puts an activity in the place of whatever has its name.
+    pub(crate) fn set_activity(&mut self, name: &str, activity: RunActivity) {
+        self.activities.insert(name.to_owned(), activity);
+    }
+
+    /// Puts an orchestrator in the place of whatever has its name and version.
+    pub(crate) fn set_orchestrator(&mut self, name: &str, version: &str, start: Start) {
+        let versions = self.orchestrators.entry(name.to_owned()).or_default();
+        versions.insert(version.to_owned(), start);
     }
 
     /// Adds an orchestrator.
@@ -51,9 +93,8 @@ impl Registry {
     ) -> Result<(), DuplicateName> {
         // The value names the type, and says nothing more.
         drop(orchestrator);
-        let replaced = self
-            .orchestrators
-            .insert(O::NAME.to_owned(), start_of::<O>());
+        let versions = self.orchestrators.entry(O::NAME.to_owned()).or_default();
+        let replaced = versions.insert(O::VERSION.to_owned(), start_of::<O>());
         refuse(replaced.is_some(), "orchestrators", O::NAME)
     }
 
@@ -73,9 +114,20 @@ fn refuse(replaced: bool, kind: &'static str, name: &str) -> Result<(), Duplicat
 }
 
 impl OrchestrationExecutor for Registry {
-    fn open(&self, name: &str, _version: Option<&str>) -> Option<Box<dyn OrchestrationRun>> {
-        let start = Arc::clone(self.orchestrators.get(name)?);
-        Some(Box::new(Run::new(name, start, self.threads.clone())))
+    /// The orchestrator of exactly that version; one without a version only if the name has no
+    /// versions at all (chapter 04 §7.2).
+    fn open(&self, name: &str, version: Option<&str>) -> Option<Box<dyn OrchestrationRun>> {
+        let versions = self.orchestrators.get(name)?;
+        let any = || versions.get("").filter(|_| versions.len() == 1);
+        let start = versions.get(version.unwrap_or_default()).or_else(any)?;
+        let start = Arc::clone(start);
+        let threads = self.threads.clone();
+        Some(Box::new(Run::new(name, start, self.options, threads)))
+    }
+
+    fn declares(&self, name: &str, version: &str) -> bool {
+        let versions = self.orchestrators.get(name);
+        versions.is_some_and(|versions| versions.contains_key(version))
     }
 
     fn names(&self) -> Vec<String> {
@@ -96,7 +148,8 @@ impl ActivityExecutor for Registry {
         &self,
         work: ActivityWork,
     ) -> BoxFuture<'static, Result<ActivityOutcome, ExecutorError>> {
-        let run = self.activities.get(&work.name).map(|run| run(work));
+        let run = self.activities.get(&work.name);
+        let run = run.map(|run| run(work, self.env.clone()));
         Box::pin(async move {
             let unknown =
                 || ExecutorError::Unavailable("the activity is not registered".to_owned());

@@ -5,9 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use durabletask_core::replay::{Finish, Step};
+use durabletask_core::episode::execution_trace;
+use durabletask_core::replay::{Finish, ReplayOptions, Step};
 use durabletask_core::{BoxFuture, EpisodeResult, EpisodeWork, ExecutorError, OrchestrationRun};
-use tracing::Dispatch;
+use futures::future::Either;
+use tracing::{Dispatch, Span};
 
 use crate::shared::Shared;
 use crate::threads::Threads;
@@ -29,9 +31,16 @@ const NO_RUNTIME: &str = "there is no reactor running";
 pub(crate) fn start_of<O: Orchestrator>() -> Start {
     Arc::new(|context, input| {
         let input = payload::read(input, || format!("the input of '{}'", O::NAME))?;
+        let limit = O::TIME_LIMIT.map(|limit| (context.timer(limit), context.clone()));
         let body = O::run(context, input);
         Ok(Box::pin(async move {
-            let output = body.await?;
+            let output = match limit {
+                None => body.await?,
+                Some((timer, context)) => match context.select(body, timer).await {
+                    Either::Left(output) => output?,
+                    Either::Right(()) => return Err(context.overdue()),
+                },
+            };
             payload::write(&output, || format!("the output of '{}'", O::NAME))
         }))
     })
@@ -44,10 +53,16 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn new(name: &str, start: Start, threads: Option<Arc<Threads>>) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        start: Start,
+        options: ReplayOptions,
+        threads: Option<Arc<Threads>>,
+    ) -> Self {
         let driver = Driver {
             name: name.to_owned(),
             start,
+            options,
             shared: None,
             body: None,
         };
@@ -67,14 +82,15 @@ impl OrchestrationRun for Run {
             // Gone after an error, and while an abandoned episode still runs elsewhere.
             let gone = || ExecutorError::Unavailable("the run was abandoned".to_owned());
             let mut driver = self.driver.take().ok_or_else(gone)?;
+            let span = driver.span(&work);
             let (driver, result) = match &self.threads {
                 None => {
-                    let result = driver.episode(work);
+                    let result = span.in_scope(|| driver.episode(work));
                     (driver, result)
                 }
                 Some(threads) => {
                     let episode = move || {
-                        let result = driver.episode(work);
+                        let result = span.in_scope(|| driver.episode(work));
                         (driver, result)
                     };
                     threads.run(episode).await.ok_or_else(gone)?
@@ -103,6 +119,7 @@ impl OrchestrationRun for Run {
 struct Driver {
     name: String,
     start: Start,
+    options: ReplayOptions,
     shared: Option<Arc<Shared>>,
     /// `None` before it starts and after it ended.
     body: Option<Body>,
@@ -112,7 +129,7 @@ impl Driver {
     fn episode(&mut self, work: EpisodeWork) -> Result<EpisodeResult, ExecutorError> {
         let shared = self
             .shared
-            .get_or_insert_with(|| Shared::new(work.instance));
+            .get_or_insert_with(|| Shared::new(work.instance, self.options));
         let shared = Arc::clone(shared);
         let _current = shared.make_current();
         {
@@ -130,12 +147,29 @@ impl Driver {
             match step {
                 None => break,
                 Some(Step::Start) => self.start(&shared)?,
-                Some(Step::Resolved { task, outcome }) => shared.resolve(task, outcome),
+                Some(Step::Resolved { task, outcome }) => {
+                    // Handlers of retries run in there.
+                    drop(quietly(&shared, || shared.resolve(task, outcome)));
+                }
                 Some(Step::Event { wait }) => shared.raise(wait),
             }
             self.settle(&shared)?;
         }
         Ok(shared.lock().replay.decide())
+    }
+
+    /// The span of one episode, with the trace context of its execution.
+    fn span(&self, work: &EpisodeWork) -> Span {
+        let known = self.shared.as_ref().and_then(|shared| shared.started.get());
+        let mut events = work.past.iter().chain(&work.new);
+        let started = known.or_else(|| events.find_map(|event| event.as_started()));
+        let trace = started.and_then(execution_trace);
+        tracing::info_span!(
+            "orchestration",
+            name = self.name,
+            instance_id = work.instance.instance_id,
+            trace_parent = trace.and_then(|trace| trace.trace_parent),
+        )
     }
 
     fn start(&mut self, shared: &Arc<Shared>) -> Result<(), ExecutorError> {
@@ -243,6 +277,7 @@ impl Drop for Driver {
         // Closed first, so that drops record nothing.
         if let Some(shared) = &self.shared {
             shared.close();
+            shared.drop_retries();
         }
         self.drop_body();
     }

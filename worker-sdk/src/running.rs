@@ -1,8 +1,6 @@
 //! A worker at work.
 
-use std::sync::Arc;
-
-use durabletask_azurestorage::partition::TablePartitionManager;
+use durabletask_azurestorage::partition::partition_manager;
 use durabletask_azurestorage::{Executors, HubWorker, TaskHub, TaskHubError};
 
 use crate::shutdown_signal;
@@ -17,8 +15,8 @@ use crate::worker::{Worker, WorkerError};
 pub struct RunningWorker(HubWorker);
 
 impl RunningWorker {
-    /// Stops cleanly: takes nothing new, lets running work end (10 s at most), gives the rest
-    /// back and releases the partitions. True if all work ended in time.
+    /// Stops cleanly within 10 s: takes nothing new, lets running work end (8 s at most), releases
+    /// the partitions and gives the rest back. True if all work ended in time.
     pub async fn stop(self) -> Result<bool, TaskHubError> {
         self.0.stop().await
     }
@@ -41,13 +39,13 @@ impl Worker {
     pub fn start(&self, hub: &TaskHub) -> RunningWorker {
         let settings = hub.settings();
         let worker_id = settings.worker_id(hub.env());
-        let manager = TablePartitionManager::new(hub.account(), settings, worker_id, hub.env());
+        let manager = partition_manager(hub.account(), settings, &worker_id, hub.env());
         let registry = self.registry();
         let executors = Executors {
             orchestrators: registry.clone(),
             activities: registry,
         };
-        RunningWorker(HubWorker::start(hub.clone(), executors, Arc::new(manager)))
+        RunningWorker(HubWorker::start(hub.clone(), executors, manager))
     }
 
     /// Runs until the operating system asks the process to end (SIGTERM, SIGINT), then stops
@@ -55,7 +53,7 @@ impl Worker {
     pub async fn run(&self, hub: &TaskHub) -> Result<(), WorkerError> {
         let running = self.start(hub);
         shutdown_signal().await;
-        tracing::info!("stopping: running work may end, at most 10 s");
+        tracing::info!("stopping: running work may end, at most 8 s");
         running.stop().await?;
         Ok(())
     }

@@ -11,6 +11,9 @@ use durabletask_core::replay::{
 };
 use durabletask_core::{ExecutionStarted, OrchestrationInstance, Timestamp};
 
+use crate::RetryPolicy;
+use crate::retry::{Called, Retried, Retrying};
+
 /// Locked for a moment at a time: by a durable call or future inside a poll, or by the driver
 /// between polls. Wakers are called and dropped without the lock, since they may own anything.
 pub(crate) struct Shared {
@@ -26,6 +29,9 @@ pub(crate) struct State {
     slots: BTreeMap<Key, Slot>,
     /// Running timers that consist of several, by the task that runs now.
     long_timers: BTreeMap<TaskId, Chunk>,
+    /// Retried calls, by the attempt or timer that runs now. They go on even if nobody awaits
+    /// them any more.
+    retried: BTreeMap<TaskId, Box<Retried>>,
     /// Since the last poll began, a durable future was polled with the driver's own waker and is
     /// not ready.
     waited: bool,
@@ -64,16 +70,17 @@ pub(crate) enum Answer {
 }
 
 impl Shared {
-    pub(crate) fn new(instance: OrchestrationInstance) -> Arc<Self> {
+    pub(crate) fn new(instance: OrchestrationInstance, options: ReplayOptions) -> Arc<Self> {
         let root = Arc::new(RootWaker::default());
         Arc::new(Self {
             started: OnceLock::new(),
             root_waker: Waker::from(Arc::clone(&root)),
             root,
             state: Mutex::new(State {
-                replay: Replay::new(instance.clone(), ReplayOptions::default()),
+                replay: Replay::new(instance.clone(), options),
                 slots: BTreeMap::new(),
                 long_timers: BTreeMap::new(),
+                retried: BTreeMap::new(),
                 waited: false,
                 closed: false,
                 misuse: None,
@@ -154,14 +161,17 @@ impl Shared {
 
     /// A task has its answer: keeps it for whoever waits, if anybody does.
     pub(crate) fn resolve(&self, task: TaskId, outcome: TaskOutcome) {
+        let retried = self.lock().retried.remove(&task);
+        // The handler is user code.
+        let retries_it = retried.as_ref().is_none_or(|call| call.ask(&outcome));
         let mut state = self.lock();
-        let mut waker = None;
-        if let Some(chunk) = state.long_timers.remove(&task) {
-            waker = state.next_chunk(chunk, outcome);
-        } else if let Some(slot) = state.slots.get_mut(&Key::Task(task)) {
-            slot.outcome = Some(outcome);
-            waker = slot.waker.take();
-        }
+        let waker = if let Some(call) = retried {
+            state.retry(call, outcome, retries_it)
+        } else if let Some(chunk) = state.long_timers.remove(&task) {
+            state.next_chunk(chunk, outcome)
+        } else {
+            state.deliver(task, outcome)
+        };
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -186,6 +196,13 @@ impl Shared {
         let slots = std::mem::take(&mut state.slots);
         drop(state);
         drop(slots);
+    }
+
+    /// Retried calls go on when the function has returned, but not when the run is dropped: their
+    /// handlers may hold the context, and so this.
+    pub(crate) fn drop_retries(&self) {
+        let retried = std::mem::take(&mut self.lock().retried);
+        drop(retried);
     }
 
     /// Marks this thread as the one that runs the orchestrator, until the guard is dropped.
@@ -221,7 +238,8 @@ impl Shared {
     /// Bytes held for futures that wait, roughly.
     pub(crate) fn held_bytes(&self) -> usize {
         let per_slot = size_of::<Slot>() + size_of::<Key>() + size_of::<Waker>();
-        self.lock().slots.len() * per_slot
+        let state = self.lock();
+        state.slots.len() * per_slot + state.retried.len() * size_of::<Retried>()
     }
 }
 
@@ -248,14 +266,54 @@ impl State {
         self.start_task(first)
     }
 
+    /// Makes a call, to be tried again as the policy says.
+    pub(crate) fn start_call(
+        &mut self,
+        called: Called,
+        policy: Option<RetryPolicy>,
+        at: CallSite,
+    ) -> Key {
+        let Some(policy) = policy else {
+            let task = called.call(&mut self.replay, at);
+            return self.start_task(task);
+        };
+        let first = called.clone().call(&mut self.replay, at);
+        let retried = Retried::new(first, called, policy, self.replay.now(), at);
+        self.retried.insert(first, Box::new(retried));
+        self.start_task(first)
+    }
+
+    /// A retried call's current task has its answer.
+    fn retry(
+        &mut self,
+        call: Box<Retried>,
+        outcome: TaskOutcome,
+        retries_it: bool,
+    ) -> Option<Waker> {
+        let first = call.first;
+        match call.answered(outcome, retries_it, &mut self.replay) {
+            Retrying::Goes(task, call) => {
+                self.retried.insert(task, call);
+                None
+            }
+            Retrying::Ends(outcome) => self.deliver(first, outcome),
+        }
+    }
+
+    /// Keeps an answer for whoever waits for it, if anybody does.
+    fn deliver(&mut self, task: TaskId, outcome: TaskOutcome) -> Option<Waker> {
+        let slot = self.slots.get_mut(&Key::Task(task))?;
+        slot.outcome = Some(outcome);
+        slot.waker.take()
+    }
+
     /// A part of a long timer fired: starts the next one, or tells whoever waits. .NET does this
     /// at once too, whether the timer is being awaited or not.
     fn next_chunk(&mut self, mut chunk: Chunk, outcome: TaskOutcome) -> Option<Waker> {
-        let slot = self.slots.get_mut(&Key::Task(chunk.first))?;
         let Some(due) = chunk.timer.next(self.replay.now()) else {
-            slot.outcome = Some(outcome);
-            return slot.waker.take();
+            return self.deliver(chunk.first, outcome);
         };
+        let slot = self.slots.get_mut(&Key::Task(chunk.first))?;
         let next = self.replay.create_timer(due, chunk.at);
         slot.current = Some(next);
         self.long_timers.insert(next, chunk);

@@ -1,6 +1,7 @@
 //! Orchestrators and activities as types.
 
 use std::future::Future;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +16,13 @@ use crate::{ActivityContext, Failure, OrchestrationContext};
 pub trait Orchestrator: Send + Sync + 'static {
     /// The name under which it is registered and called, in every language.
     const NAME: &'static str;
+    /// The version that this code implements, and that starting it asks for; empty if it serves
+    /// starts of any version that has no orchestrator of its own.
+    const VERSION: &'static str = "";
+    /// How long one execution may take, from its first episode on. Then it fails, without waiting
+    /// for the tasks that it has called. The limit is a durable timer, the execution's first call:
+    /// giving one to code whose instances are running changes their history.
+    const TIME_LIMIT: Option<Duration> = None;
     /// What it is started with.
     type Input: Serialize + DeserializeOwned + Send + 'static;
     /// What it returns.
@@ -54,6 +62,9 @@ pub trait Orchestrator: Send + Sync + 'static {
 pub trait Activity: Send + Sync + 'static {
     /// The name under which it is registered and called, in every language.
     const NAME: &'static str;
+    /// How long one attempt may take. Then it is dropped at its next `await`, and fails; retry
+    /// policies try it again.
+    const TIME_LIMIT: Option<Duration> = None;
     /// What it is called with.
     type Input: Serialize + DeserializeOwned + Send + 'static;
     /// What it returns.
@@ -74,6 +85,8 @@ where
     O: Orchestrator,
 {
     const NAME: &'static str = O::NAME;
+    const VERSION: &'static str = O::VERSION;
+    const TIME_LIMIT: Option<Duration> = O::TIME_LIMIT;
     type Input = O::Input;
     type Output = O::Output;
 
@@ -92,12 +105,18 @@ where
     A: Activity,
 {
     const NAME: &'static str = A::NAME;
+    const TIME_LIMIT: Option<Duration> = A::TIME_LIMIT;
     type Input = A::Input;
     type Output = A::Output;
 
     async fn run(&self, context: ActivityContext, input: A::Input) -> Result<A::Output, Failure> {
         self().run(context, input).await
     }
+}
+
+/// The version that starting `O` asks for, unless something else is said.
+pub(crate) fn version_of<O: Orchestrator>(chosen: Option<String>) -> Option<String> {
+    chosen.or_else(|| (!O::VERSION.is_empty()).then(|| O::VERSION.to_owned()))
 }
 
 /// What may be passed where a task expects a `T`: a `T`, a reference to one, or something that

@@ -85,6 +85,7 @@ impl WorkerBuilder {
         if let Some(duplicate) = self.refused {
             return Err(duplicate.into());
         }
+        self.registry.use_env(self.env.clone());
         if self.env.has_threads() {
             self.registry.use_threads()?;
         }

@@ -24,6 +24,8 @@ const FLAGS: [&str; 4] = [
 /// What each service says when it is up.
 const READY: &str = " successfully ";
 const SERVICES: [&str; 3] = ["blob", "queue", "table"];
+/// Where `UseDevelopmentStorage=true` looks for the services.
+const WELL_KNOWN_PORTS: [u16; 3] = [10_000, 10_001, 10_002];
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// Somebody else may take a port between our looking and Azurite's binding.
 const START_ATTEMPTS: u32 = 3;
@@ -48,7 +50,7 @@ impl Azurite {
         let package = install::package()?;
         let mut failure = String::new();
         for _ in 0..START_ATTEMPTS {
-            match Self::start_once(&package)? {
+            match Self::start_once(&package, free_ports()?)? {
                 Ok(azurite) => return Ok(azurite),
                 Err(words) => failure = words,
             }
@@ -56,13 +58,19 @@ impl Azurite {
         Err(AzuriteError::Start(failure))
     }
 
+    /// Starts it where `UseDevelopmentStorage=true` looks for it; fails if something listens
+    /// there already.
+    pub fn start_on_well_known_ports() -> Result<Self, AzuriteError> {
+        let package = install::package()?;
+        Self::start_once(&package, WELL_KNOWN_PORTS)?.map_err(AzuriteError::Start)
+    }
+
     /// The connection string.
     pub fn connection(&self) -> &str {
         &self.connection
     }
 
-    fn start_once(package: &Path) -> Result<Result<Self, String>, AzuriteError> {
-        let ports = free_ports()?;
+    fn start_once(package: &Path, ports: [u16; 3]) -> Result<Result<Self, String>, AzuriteError> {
         let (sender, reports) = channel();
         let mut azurite = Self {
             connection: connection_string(ports),

@@ -1,14 +1,16 @@
 //! Azurite for more than one process: `azurite run COMMAND…` starts it, runs the command with
 //! `AZURITE_CONNECTION` set, stops it, and ends with the command's exit code. `azurite serve`
-//! prints the connection string and runs until its standard input closes.
+//! prints the connection string and runs until its standard input closes; with
+//! `--well-known-ports` it is what `UseDevelopmentStorage=true` means.
 
 use std::error::Error;
 use std::io::Read;
 use std::process::{Command, ExitCode};
 
-use azurite_tests::azurite::{Azurite, CONNECTION_VARIABLE, explain};
+use azurite_tests::azurite::{Azurite, AzuriteError, CONNECTION_VARIABLE, explain};
 
-const USAGE: &str = "usage: azurite run COMMAND [ARGUMENT…]\n       azurite serve";
+const USAGE: &str =
+    "usage: azurite run COMMAND [ARGUMENT…]\n       azurite serve [--well-known-ports]";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
@@ -19,7 +21,10 @@ fn main() -> ExitCode {
             command.args(arguments);
             run(command)
         }
-        (Some("serve"), None) => serve(),
+        (Some("serve"), None) => serve(Azurite::start()),
+        (Some("serve"), Some(flag)) if flag == "--well-known-ports" => {
+            serve(Azurite::start_on_well_known_ports())
+        }
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -47,8 +52,8 @@ fn run(mut command: Command) -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::from(code.unwrap_or(1)))
 }
 
-fn serve() -> Result<ExitCode, Box<dyn Error>> {
-    let azurite = Azurite::start()?;
+fn serve(started: Result<Azurite, AzuriteError>) -> Result<ExitCode, Box<dyn Error>> {
+    let azurite = started?;
     println!("{}", azurite.connection());
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(ExitCode::SUCCESS)

@@ -8,8 +8,8 @@ mod orchestrations;
 pub use activities::{Flaky, big, double, fail, say_hello};
 pub use orchestrations::{
     big_data, catching, child, eternal, event_or_timeout, failing, failing_parent, fan_out,
-    fragile, fragile_parent, hello_sequence, hello_sequence5, mailbox, parent, sender, status,
-    timer,
+    fragile, fragile_parent, hello_sequence, hello_sequence5, mailbox, parent, retrying,
+    retrying_sub, sender, status, timer,
 };
 
 use durabletask_worker::{Worker, WorkerError};
@@ -33,6 +33,8 @@ pub fn worker() -> Result<Worker, WorkerError> {
         .orchestrator(event_or_timeout)
         .orchestrator(failing)
         .orchestrator(catching)
+        .orchestrator(retrying)
+        .orchestrator(retrying_sub)
         .orchestrator(eternal)
         .orchestrator(sender)
         .orchestrator(big_data)

@@ -125,6 +125,25 @@ pub async fn fragile(ctx: OrchestrationContext, key: String) -> Result<u32> {
     ctx.call_by_name(Flaky::NAME, key).await
 }
 
+/// How often [`retrying`] and [`retrying_sub`] try.
+const MAX_ATTEMPTS: u32 = 5;
+
+/// Calls what fails twice until it does not.
+#[orchestrator(name = "Retrying")]
+pub async fn retrying(ctx: OrchestrationContext, key: String) -> Result<u32> {
+    let policy = RetryPolicy::new(MAX_ATTEMPTS, Duration::from_secs(1)).backoff(2.0);
+    let options = CallOptions::new().retry(policy);
+    ctx.call_by_name_with(Flaky::NAME, key, options).await
+}
+
+/// The same with a child.
+#[orchestrator(name = "RetryingSub")]
+pub async fn retrying_sub(ctx: OrchestrationContext, key: String) -> Result<u32> {
+    let policy = RetryPolicy::new(MAX_ATTEMPTS, Duration::from_secs(1));
+    let options = ChildOptions::new().retry(policy);
+    ctx.call_child_with(fragile, key, options).await
+}
+
 /// A greeting, then a fragile child.
 #[orchestrator(name = "FragileParent")]
 pub async fn fragile_parent(ctx: OrchestrationContext, key: String) -> Result<String> {

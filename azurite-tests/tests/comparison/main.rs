@@ -23,6 +23,10 @@ use scenarios::SCENARIOS;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_we_send_and_leave_is_what_dotnet_does() {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_test_writer()
+        .init();
     let connection = azurite::connection().await;
     let chosen = std::env::var("COMPARE").ok();
     let is_chosen = |scenario: &&&str| {
@@ -36,4 +40,25 @@ async fn what_we_send_and_leave_is_what_dotnet_does() {
     });
     let complaints = join_all(runs).await.concat();
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+#[test]
+fn differences_are_seen() {
+    let recorded = |scenario| normal(&Observed::recorded(scenario));
+    let hello = recorded("hello");
+    assert_eq!(complaints("hello", &hello, &hello), Vec::<String>::new());
+    // Without inputs in history, and the same in base64.
+    let inputs = complaints("hello", &hello, &recorded("hello-noparams"));
+    assert_eq!(inputs.len(), 3, "{inputs:?}");
+    let carried = complaints("hello", &hello, &recorded("hello-base64"));
+    assert_eq!(carried.len(), 7, "{carried:?}");
+    // A meant difference that is not there, and rows in another order.
+    let timer = recorded("timer");
+    assert_eq!(complaints("timer", &timer, &timer).len(), 1);
+    let mut reversed = recorded("fanout");
+    reversed.reverse();
+    assert_eq!(
+        complaints("fanout", &recorded("fanout"), &reversed).len(),
+        1
+    );
 }

@@ -1,13 +1,17 @@
 //! The recorded scenarios, run by us: the same settings, starts and events. Where the recording
 //! waited some seconds, this waits for what it waited for.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use azurite_tests::{catalogue, eventually, unique_hub};
 use durabletask_azurestorage::hub::{
-    ErrorMode, HubSettings, MessageEncoding, StoreChoice, create_hub, delete_hub, open_account,
+    ErrorMode, HubSettings, MessageEncoding, PartitionManagement, StoreChoice, create_hub,
+    delete_hub, open_account,
 };
-use durabletask_azurestorage::{HubClient, StartOptions, TaskHub};
+use durabletask_azurestorage::{
+    HubClient, PurgeFilter, PurgeOptions, PurgeReport, StartOptions, TaskHub,
+};
 use durabletask_core::{OrchestrationStatus, Tags};
 use durabletask_storage::Env;
 use durabletask_storage::azure::Connection;
@@ -33,12 +37,32 @@ pub(crate) const SCENARIOS: &[&str] = &[
     "big",
     "ids",
     "characters",
+    "sub",
+    "fails",
+    "fails-exceptions",
+    "retry",
+    "retry-sub",
+    "eternal",
+    "suspend",
+    "rewind",
+    "rewind-heals",
+    "status",
+    "tags",
+    "hello-extended",
+    "hello-etag",
+    "hello-safe",
+    "hello-legacy",
+    "purge",
+    "query",
+    "price-hello5",
+    "price-hello5-extended",
+    "price-fanout100",
 ];
 
 /// The settings of a recording.
 fn settings(scenario: &str, connection: &str) -> HubSettings {
     let store = StoreChoice::Azure {
-        main: Connection::parse(connection).unwrap(),
+        main: Connection::parse(connection).unwrap().into(),
         tracking: None,
     };
     let mut settings = HubSettings::new(unique_hub(scenario), 2).with_store(store);
@@ -51,7 +75,10 @@ fn settings(scenario: &str, connection: &str) -> HubSettings {
         "hello-noparams" => settings.store_inputs_in_orchestration_history = false,
         "hello-base64" => settings.queue_client_message_encoding = MessageEncoding::Base64,
         "hello-etag" => settings.use_instance_table_etag = true,
-        "hello-extended" => settings.plain = false,
+        // Extended sessions are sticky sessions here; other short cuts would send less.
+        "hello-extended" | "price-hello5-extended" => settings.plain = false,
+        "hello-safe" => settings.partition_management = PartitionManagement::Safe,
+        "hello-legacy" => settings.partition_management = PartitionManagement::Legacy,
         "fails-exceptions" => settings.error_mode = ErrorMode::Exceptions,
         _ => {}
     }
@@ -67,7 +94,14 @@ pub(crate) async fn run(scenario: &str, connection: &str) -> Observed {
     let (account, recording) = Recording::wrap(plain_account.clone(), MAX_CALLS);
     let hub = TaskHub::new(env, account, settings);
     let driver = Driver::new(hub.clone());
+    driver.prepare(scenario).await;
     let worker = driver.work();
+    let partitions = usize::try_from(hub.settings().partition_count).unwrap();
+    let owned = || async {
+        let all = worker.hub_worker().partitions().len() == partitions;
+        all.then_some(())
+    };
+    eventually(LIMIT, owned).await;
     Box::pin(driver.act(scenario)).await;
     assert!(
         worker.stop().await.unwrap(),
@@ -95,23 +129,70 @@ impl Driver {
         catalogue::worker().unwrap().start(self.client.hub())
     }
 
+    /// What comes before the worker, lest it be faster than the next message.
+    async fn prepare(&self, scenario: &str) {
+        if scenario == "eternal" {
+            self.start("Eternal", "eternal-1", "0").await;
+            self.raise("eternal-1", "Note", r#""carried""#).await;
+        }
+    }
+
     async fn act(&self, scenario: &str) {
         match scenario {
-            "hello" | "hello-noparams" | "hello-base64" | "hello-etag" | "hello-extended" => {
+            hello if hello.starts_with("hello") => {
                 self.run("HelloSequence", "hello-1", r#""in""#).await;
             }
+            "price-hello5" | "price-hello5-extended" => {
+                self.run("HelloSequence5", "price-1", r#""x""#).await;
+            }
+            "price-fanout100" => self.run("FanOut", "price-100", "100").await,
+            "query" => {
+                self.run("HelloSequence", "q-1", r#""x""#).await;
+                self.run("Failing", "q-2", r#""x""#).await;
+            }
+            "purge" => self.purge().await,
             "fanout" => self.run("FanOut", "fan-1", "10").await,
-            "sub" => self.run("Parent", "parent-1", r#""x""#).await,
+            "sub" => self.run("Parent", "parent-1", r#""p""#).await,
             "timer" => self.run("Timer", "timer-1", "2").await,
             "event-timeout" => self.run("EventOrTimeout", "event-2", "2").await,
             "big" => {
-                let input = format!("\"{}\"", "y".repeat(100_000));
+                let input = format!("\"{}\"", "i".repeat(100_000));
                 self.run("BigData", "big-1", &input).await;
             }
             "event" => self.event().await,
             "terminate" => self.terminate().await,
             "ids" => self.ids().await,
             "characters" => self.characters().await,
+            "fails" | "fails-exceptions" => {
+                self.run("Failing", "fail-1", r#""boom""#).await;
+                self.run("Catching", "catch-1", r#""""#).await;
+            }
+            "retry" => {
+                let key = r#""ebb2a7dd-03e9-42e9-9302-4b951db8b72b""#;
+                self.run("Retrying", "retry-1", key).await;
+            }
+            "retry-sub" => {
+                let key = r#""534e5bb0-6128-48f3-8736-f466adb6f38f""#;
+                self.run("RetryingSub", "rsub-1", key).await;
+            }
+            "rewind" => {
+                self.run("Failing", "rew-1", r#""boom""#).await;
+                self.rewind("rew-1", "again").await;
+            }
+            "rewind-heals" => {
+                self.run(
+                    "Fragile",
+                    "heal-1",
+                    r#""a6e3f495-7651-4160-8332-2425e9987dae""#,
+                )
+                .await;
+                self.rewind("heal-1", "again").await;
+                self.rewind("heal-1", "again").await;
+            }
+            "eternal" => self.ends("eternal-1").await,
+            "suspend" => self.suspend().await,
+            "status" => self.run("Status", "status-1", r#""x""#).await,
+            "tags" => self.tags().await,
             other => panic!("no such scenario: {other}"),
         }
     }
@@ -131,6 +212,37 @@ impl Driver {
         let reason = Some("enough".to_owned());
         self.client.terminate("term-1", reason).await.unwrap();
         self.ends("term-1").await;
+    }
+
+    async fn suspend(&self) {
+        self.start("EventOrTimeout", "susp-1", "600").await;
+        self.reaches("susp-1", OrchestrationStatus::Running).await;
+        let reason = Some("hold".to_owned());
+        self.client.suspend("susp-1", reason).await.unwrap();
+        self.reaches("susp-1", OrchestrationStatus::Suspended).await;
+        self.raise("susp-1", "Approval", r#""while suspended""#)
+            .await;
+        let reason = Some("go".to_owned());
+        self.client.resume("susp-1", reason).await.unwrap();
+        self.ends("susp-1").await;
+    }
+
+    async fn purge(&self) {
+        let input = format!("\"{}\"", "i".repeat(100_000));
+        self.run("BigData", "purge-1", &input).await;
+        self.run("HelloSequence", "purge-2", r#""x""#).await;
+        self.client.purge("purge-1", false).await.unwrap();
+        let (filter, options) = (PurgeFilter::default(), PurgeOptions::default());
+        let go_on = |_: &PurgeReport| ControlFlow::Continue(());
+        let purged = self.client.purge_matching(&filter, &options, go_on).await;
+        assert!(purged.unwrap().is_complete);
+    }
+
+    async fn tags(&self) {
+        let tags = Tags::from_iter([("team", "a/b"), ("n", "1")]);
+        self.start_with("Parent", "tags-1", r#""x""#, Some(tags))
+            .await;
+        self.ends("tags-1").await;
     }
 
     async fn ids(&self) {
@@ -165,6 +277,12 @@ impl Driver {
 
     async fn run(&self, name: &str, id: &str, input: &str) {
         self.start(name, id, input).await;
+        self.ends(id).await;
+    }
+
+    async fn rewind(&self, id: &str, reason: &str) {
+        let reason = Some(reason.to_owned());
+        self.client.rewind(id, reason).await.unwrap();
         self.ends(id).await;
     }
 

@@ -54,7 +54,7 @@ pub(super) fn child_execution_id(started: &ExecutionStarted, task: i32) -> Strin
 pub(super) struct Converter<'a> {
     pub(super) state: &'a mut RuntimeState,
     pub(super) out: &'a mut Outboxes,
-    pub(super) options: EpisodeOptions,
+    pub(super) options: &'a EpisodeOptions,
     pub(super) stamps: &'a mut dyn Stamps,
 }
 
@@ -68,9 +68,10 @@ impl Converter<'_> {
                 input,
                 tags,
             } => {
+                let own_version = || started.version.clone().unwrap_or_default();
                 let task = TaskScheduled {
                     name: Some(name),
-                    version,
+                    version: Some(version.unwrap_or_else(own_version)),
                     input,
                     parent_trace_context: call_span(started, id).map(|span| span.context),
                     tags,
@@ -93,9 +94,10 @@ impl Converter<'_> {
                 input,
                 tags,
             } => {
+                let default_version = || self.options.child_version.to_string();
                 let child = SubOrchestrationCreated {
                     name: Some(name),
-                    version,
+                    version: Some(version.unwrap_or_else(default_version)),
                     instance_id: instance_id.filter(|id| !id.trim().is_empty()),
                     input,
                     client_span_id: None,
@@ -117,7 +119,7 @@ impl Converter<'_> {
                 let raised = EventKind::EventRaised(Box::new(EventRaised {
                     name: Some(name),
                     input,
-                    parent_trace_context: None,
+                    parent_trace_context: call_span(started, id).map(|span| span.context),
                 }));
                 let message = self.message(raised, target);
                 self.out.to_instances.push(message);
@@ -197,6 +199,9 @@ impl Converter<'_> {
             let message = self.message(answer, parent.instance.clone());
             self.out.to_instances.push(message);
         }
+        if end.status == OrchestrationStatus::Terminated {
+            self.terminate_children(end.result.as_deref());
+        }
         let completed = ExecutionCompleted {
             status: end.status,
             result: end.result,
@@ -205,6 +210,18 @@ impl Converter<'_> {
                 .filter(|_| self.options.error_mode.writes_failure()),
         };
         self.record(id, EventKind::ExecutionCompleted(completed));
+    }
+
+    /// Children that were started to end with this execution do.
+    fn terminate_children(&mut self, reason: Option<&str>) {
+        let children: Vec<_> = self.state.dependent_children().map(str::to_owned).collect();
+        for child in children {
+            let terminated = EventKind::ExecutionTerminated {
+                input: reason.map(str::to_owned),
+            };
+            let message = self.message(terminated, OrchestrationInstance::current(child));
+            self.out.to_instances.push(message);
+        }
     }
 
     fn record(&mut self, id: i32, kind: EventKind) {
@@ -227,7 +244,7 @@ fn context_tags(started: &ExecutionStarted) -> Tags {
 }
 
 /// What the parent hears (chapter 04 §1.8.5). A canceled child tells nothing, as with .NET.
-fn answer_to_parent(task: i32, end: &Completion, options: EpisodeOptions) -> Option<EventKind> {
+fn answer_to_parent(task: i32, end: &Completion, options: &EpisodeOptions) -> Option<EventKind> {
     match end.status {
         OrchestrationStatus::Completed => Some(EventKind::SubOrchestrationCompleted {
             task_scheduled_id: task,

@@ -24,6 +24,7 @@ use convert::{Converter, Outboxes};
 
 pub use errors::{ErrorMode, exception_text, task_failed_event};
 pub use state::RuntimeState;
+pub use trace::execution_trace;
 
 /// Time and ids, which the engine does not make itself.
 pub trait Stamps {
@@ -36,12 +37,16 @@ pub trait Stamps {
 }
 
 /// How episodes are recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EpisodeOptions {
     /// Whether inputs of activities and children are kept in history (`IncludeParameters`).
     pub include_parameters: bool,
     /// What failure events carry.
     pub error_mode: ErrorMode,
+    /// The version of children that are started without one (`defaultVersion`); empty means
+    /// unversioned. Activities that are called without a version get their orchestration's own
+    /// (chapter 04 §7.2, as the isolated SDK has it).
+    pub child_version: Arc<str>,
 }
 
 /// What to do with a batch of messages.
@@ -158,7 +163,7 @@ impl Episode {
         }
         Begun::Run(Box::new(Self {
             state,
-            options: *options,
+            options: options.clone(),
             outboxes: Outboxes::default(),
             execution_changed: false,
         }))
@@ -211,7 +216,7 @@ impl Episode {
         let mut converter = Converter {
             state: &mut self.state,
             out: &mut self.outboxes,
-            options: self.options,
+            options: &self.options,
             stamps: &mut *stamps,
         };
         let mut continuation = None;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::{
-    EventKind, EventType, ExecutionCompleted, ExecutionStarted, HistoryEvent, OrchestrationStatus,
+    EventKind, EventType, ExecutionCompleted, ExecutionStarted, FIRE_AND_FORGET_TAG, HistoryEvent,
+    OrchestrationStatus, TERMINATE_WITH_PARENT_TAG,
 };
 
 /// The events of one execution, those that are durable and those that an episode has added, with
@@ -135,6 +136,20 @@ impl RuntimeState {
     /// ignores them, so the right one must still get in.
     pub fn holds_answer(&self, answer: &HistoryEvent) -> bool {
         answer_to(answer).is_some_and(|task| self.answered.contains(&task))
+    }
+
+    /// Instance ids of children without answer that end with their parent.
+    pub(super) fn dependent_children(&self) -> impl Iterator<Item = &str> {
+        self.events.iter().filter_map(|event| {
+            let EventKind::SubOrchestrationCreated(child) = &event.kind else {
+                return None;
+            };
+            let tags = child.tags.as_ref()?;
+            let depends = tags.get(TERMINATE_WITH_PARENT_TAG).is_some()
+                && tags.get(FIRE_AND_FORGET_TAG).is_none();
+            let is_open = !self.answered.contains(&(TaskKind::Child, event.event_id));
+            child.instance_id.as_deref().filter(|_| depends && is_open)
+        })
     }
 
     /// Whether history already holds an event of the same type, name, payload and timestamp: a

@@ -11,17 +11,37 @@ pub(super) struct CallSpan {
     pub(super) context: TraceContext,
 }
 
+/// The context of an execution's own span, whichever worker runs its next episode, or `None` if
+/// the execution is not traced.
+pub fn execution_trace(started: &ExecutionStarted) -> Option<TraceContext> {
+    Some(span_of(started, "orchestration")?.context)
+}
+
 /// The span of call `task`, or `None` if the execution is not traced. .NET draws the span id at
 /// random; ours is derived, so that a call that is sent twice is the same span twice.
 pub(super) fn call_span(started: &ExecutionStarted, task: i32) -> Option<CallSpan> {
-    let parent = started.parent_trace_context.as_ref()?;
-    let mut parts = parent.trace_parent.as_deref()?.split('-');
+    span_of(started, &format!("span:{task}"))
+}
+
+fn span_of(started: &ExecutionStarted, what: &str) -> Option<CallSpan> {
+    let derived = |name: &str| Uuid::new_v5(&namespace_of(started), name.as_bytes());
+    let parent = started.parent_trace_context.as_ref();
+    let own;
+    let trace_parent = match parent {
+        Some(parent) => parent.trace_parent.as_deref()?,
+        // Continue-as-new asked for a new trace: its id is derived too.
+        None if started.generate_new_trace => {
+            own = format!("00-{}-{:016x}-01", derived("trace").simple(), 0);
+            &own
+        }
+        None => return None,
+    };
+    let mut parts = trace_parent.split('-');
     let (version, trace, _, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let derived = Uuid::new_v5(&namespace_of(started), format!("span:{task}").as_bytes());
-    let span_id = format!("{:016x}", derived.as_u64_pair().0);
+    let span_id = format!("{:016x}", derived(what).as_u64_pair().0);
     let context = TraceContext {
         trace_parent: Some(format!("{version}-{trace}-{span_id}-{flags}")),
-        trace_state: parent.trace_state.clone(),
+        trace_state: parent.and_then(|parent| parent.trace_state.clone()),
         ..TraceContext::default()
     };
     Some(CallSpan { span_id, context })

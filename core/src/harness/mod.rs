@@ -71,6 +71,7 @@ impl Hub {
             options: EpisodeOptions {
                 include_parameters: true,
                 error_mode: ErrorMode::Both,
+                child_version: "".into(),
             },
             stamps: TestStamps {
                 now: "2026-01-01T00:00:00Z".parse().unwrap(),

@@ -9,6 +9,7 @@ mod guid;
 mod handlers;
 mod mismatch;
 mod nouns;
+mod retry;
 mod timer;
 mod waits;
 
@@ -32,6 +33,7 @@ pub use nouns::{
     CallSite, ContinueOptions, Finish, Flavour, ReplayOptions, Step, SubOrchestrationCall,
     TaskFailure, TaskId, TaskOutcome, WaitId,
 };
+pub use retry::{AfterFailure, RetryLoop, RetryPolicy};
 pub use timer::LongTimer;
 pub use waits::ReceivedEvent;
 use waits::Waits;
@@ -273,6 +275,12 @@ impl Replay {
     /// The orchestrator function has ended. Takes effect in [`Replay::decide`].
     pub fn finish(&mut self, end: Finish) {
         self.finish = Some(end);
+    }
+
+    /// Nothing that is open keeps the execution from completing any more: answers to tasks under
+    /// way will find it ended.
+    pub fn stop_waiting(&mut self) {
+        self.open.clear();
     }
 
     /// The next deterministic GUID: the same in every replay of this execution.

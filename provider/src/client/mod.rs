@@ -1,11 +1,16 @@
 //! What clients do: start, raise events, terminate, suspend, resume, look, wait
 //! (chapter 02 §7).
 
+mod purge;
+mod query;
+mod rewind;
 mod start;
 mod wait;
 
 use durabletask_core::{EventKind, EventRaised, HistoryEvent, OrchestrationInstance, TaskMessage};
 
+pub use purge::{PurgeFilter, PurgeOptions, PurgeReport};
+pub use query::{InstancePage, ListedInstance};
 pub use start::{ReplaceExisting, StartOptions};
 
 use crate::TaskHub;
@@ -94,6 +99,15 @@ impl HubClient {
 
     async fn send_to(&self, instance_id: &str, kind: EventKind) -> Result<(), TaskHubError> {
         check_instance_id(instance_id)?;
+        self.send_to_any(instance_id, kind).await
+    }
+
+    /// Also to instances whose ids no client may choose, such as those of entities.
+    pub(crate) async fn send_to_any(
+        &self,
+        instance_id: &str,
+        kind: EventKind,
+    ) -> Result<(), TaskHubError> {
         let sending = Sending {
             queue: self.hub.control_queue_of(instance_id),
             message: TaskMessage {

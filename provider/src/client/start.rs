@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use durabletask_core::{
-    EventKind, ExecutionStarted, HistoryEvent, OrchestrationInstance, OrchestrationStatus, Tags,
-    TaskMessage, Timestamp, TraceContext,
+    EventKind, ExecutionStarted, HistoryEvent, MAX_TAG_BYTES, OrchestrationInstance,
+    OrchestrationStatus, Tags, TaskMessage, Timestamp, TraceContext,
 };
 use durabletask_storage::{Condition, MAX_VISIBILITY_SECONDS, Row, Write};
 
@@ -14,10 +14,6 @@ use crate::hub::OverridableStates;
 use crate::queue::outbox::{SenderIdentity, Sending};
 use crate::wire::instance_row::{self, InstanceRow};
 use crate::wire::large;
-
-/// UTF-16 units of the tags' JSON that fit a row: they are written inline by the first commit,
-/// and more would make it fail for ever (chapter 03 §4.5).
-const MAX_TAG_UNITS: usize = large::MAX_INLINE_UNITS;
 
 /// Attempts to replace the row of an instance that keeps changing.
 const MAX_ROW_ATTEMPTS: usize = 20;
@@ -38,14 +34,15 @@ pub struct StartOptions {
     pub instance_id: Option<String>,
     /// The orchestrator's version; `defaultVersion` or the empty version if absent.
     pub version: Option<String>,
-    /// Tags, inherited by children; 30 Ki UTF-16 units of JSON at most.
+    /// Tags, inherited by children; 30 KiB of text at most.
     pub tags: Option<Tags>,
     /// Not to run before this time, seven days ahead at most.
     pub start_at: Option<Timestamp>,
     /// Which existing instances may be replaced; the setting
     /// `overridableExistingInstanceStates` if absent.
     pub replace: Option<ReplaceExisting>,
-    /// The caller's trace context.
+    /// The caller's trace context. Without one, a new trace begins if
+    /// `tracing.distributedTracingEnabled` is set, else there is none.
     pub trace_context: Option<TraceContext>,
 }
 
@@ -159,10 +156,10 @@ impl HubClient {
                     .to_owned(),
             ));
         }
-        let tags = options.tags.as_ref().map(instance_row::tags_column);
-        if tags.is_some_and(|json| large::exceeds_units(&json, MAX_TAG_UNITS)) {
+        let tag_bytes = options.tags.as_ref().map_or(0, Tags::text_bytes);
+        if tag_bytes > MAX_TAG_BYTES {
             return Err(TaskHubError::InvalidArgument(format!(
-                "the tags have more than {MAX_TAG_UNITS} characters of JSON; put large values into the input"
+                "the tags have {tag_bytes} bytes, {MAX_TAG_BYTES} are possible; put large values into the input"
             )));
         }
         Ok(())
@@ -190,6 +187,20 @@ impl HubClient {
         }
     }
 
+    /// A trace of its own, with a span that stands for the start.
+    fn new_trace(&self) -> Option<TraceContext> {
+        let env = self.hub.env();
+        let is_traced = self.hub.settings().distributed_tracing_enabled;
+        is_traced.then(|| TraceContext {
+            trace_parent: Some(format!(
+                "00-{}-{:016x}-01",
+                env.new_uuid().simple(),
+                env.random_u64().max(1)
+            )),
+            ..TraceContext::default()
+        })
+    }
+
     fn start_data(
         &self,
         name: &str,
@@ -205,7 +216,7 @@ impl HubClient {
             version: Some(options.version.or_else(default_version).unwrap_or_default()),
             input,
             tags: options.tags,
-            parent_trace_context: options.trace_context,
+            parent_trace_context: options.trace_context.or_else(|| self.new_trace()),
             scheduled_start_time: options.start_at,
             generation: Some(generation),
             ..ExecutionStarted::default()

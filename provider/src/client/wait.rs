@@ -48,10 +48,7 @@ impl HubClient {
             changed.as_mut().enable();
             let row = self.hub.instance_row(instance_id, false).await?;
             let Some(row) = row else {
-                return Err(TaskHubError::NoSuchInstance {
-                    instance_id: instance_id.to_owned(),
-                    hub: self.hub.name().to_owned(),
-                });
+                return Err(self.hub.no_such_instance(instance_id));
             };
             if row
                 .runtime_status

@@ -11,7 +11,9 @@ use futures::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::WorkerContext;
+use super::gate::not_found;
 use crate::error::TaskHubError;
+use crate::hub::Unregistered;
 use crate::queue::held::HeldMessage;
 use crate::queue::inbound::Inbound;
 use crate::queue::outbox::{SenderIdentity, Sending};
@@ -65,14 +67,21 @@ impl WorkerContext {
             self.abandon(inbound.held, &self.settling);
             return Ok(());
         };
+        let task_id = work.task_id;
         if !self.activities.knows(&work.name) {
+            if self.hub.settings().unregistered == Unregistered::Fail {
+                let failure = not_found("activity", "ActivityTaskNotFound", &work.name);
+                let outcome = ActivityOutcome::Failed(failure);
+                self.answer(&inbound, task_id, outcome).await?;
+                self.delete(vec![inbound], &self.settling);
+                return Ok(());
+            }
             let names = || self.activities.names();
             self.unknown
                 .report("activity", &work.name, &inbound.held.id, names);
             self.abandon(inbound.held, &self.settling);
             return Ok(());
         }
-        let task_id = work.task_id;
         let outcome = match self.activities.run(work).await {
             Ok(outcome) => outcome,
             Err(error) => {

@@ -4,6 +4,7 @@ use durabletask_core::episode::{Begun, CommitPlan, Episode, EpisodeOptions, Next
 use durabletask_core::{ExecutorError, OrchestrationRun, TaskMessage};
 
 use super::WorkerContext;
+use super::gate::Gate;
 
 /// What came of an episode.
 pub(crate) enum Ran {
@@ -11,8 +12,8 @@ pub(crate) enum Ran {
     Plan(Box<CommitPlan>, Option<Box<dyn OrchestrationRun>>),
     /// The messages say nothing new: they can be deleted, nothing needs to be written.
     Nothing(RuntimeState),
-    /// Nobody here runs orchestrators of that name.
-    Unknown(String),
+    /// This worker does not run it: what it is, and its name.
+    NotOurs(&'static str, String),
     /// The executor refused; nothing may be committed.
     Refused(ExecutorError),
 }
@@ -23,6 +24,11 @@ impl WorkerContext {
         EpisodeOptions {
             include_parameters: settings.store_inputs_in_orchestration_history,
             error_mode: settings.error_mode,
+            child_version: settings
+                .default_version
+                .as_deref()
+                .unwrap_or_default()
+                .into(),
         }
     }
 
@@ -41,12 +47,18 @@ impl WorkerContext {
             Begun::Discard(discarded) => return Ran::Nothing(discarded.state),
         };
         loop {
-            let (mut current, work) = match run.take() {
-                Some(run) => (run, episode.resume_work()),
-                None => match self.open_run(episode.state()) {
-                    Ok(run) => (run, episode.work()),
-                    Err(name) => return Ran::Unknown(name),
-                },
+            let opened = match self.gate(episode.state(), run.take()) {
+                Gate::Runs(run) => Ok((run, episode.resume_work())),
+                Gate::Opens(run) => Ok((run, episode.work())),
+                Gate::Fails(end) => Err(end),
+                Gate::NotOurs(what, name) => return Ran::NotOurs(what, name),
+            };
+            let (mut current, work) = match opened {
+                Ok(opened) => opened,
+                Err(end) => {
+                    episode.apply(end, &mut stamps);
+                    break;
+                }
             };
             match current.execute(work).await {
                 Err(error) => return Ran::Refused(error),
@@ -64,15 +76,5 @@ impl WorkerContext {
             return Ran::Nothing(plan.state);
         }
         Ran::Plan(Box::new(plan), run)
-    }
-
-    /// A fresh run of the execution's orchestrator, or its name if nobody here runs it.
-    fn open_run(&self, state: &RuntimeState) -> Result<Box<dyn OrchestrationRun>, String> {
-        let started = state.started();
-        let name = started.and_then(|s| s.name.as_deref()).unwrap_or_default();
-        let version = started.and_then(|s| s.version.as_deref());
-        self.orchestrators
-            .open(name, version)
-            .ok_or_else(|| name.to_owned())
     }
 }

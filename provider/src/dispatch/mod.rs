@@ -2,6 +2,7 @@
 
 pub(crate) mod activities;
 pub(crate) mod episodes;
+mod gate;
 pub(crate) mod names;
 
 use std::fmt;
@@ -28,7 +29,7 @@ pub(crate) struct WorkerContext {
     pub(crate) orchestrators: Arc<dyn OrchestrationExecutor>,
     pub(crate) activities: Arc<dyn ActivityExecutor>,
     pub(crate) held: HeldMessages,
-    pub(crate) sessions: Arc<SessionStore>,
+    pub(crate) sessions: SessionStore,
     pub(crate) ownership: Ownership,
     /// Episodes that may run at once.
     pub(crate) orchestration_slots: Semaphore,

@@ -1,4 +1,4 @@
-//! Names that nobody here has registered: told once each.
+//! Names and versions that nobody here runs: told once each.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -11,8 +11,8 @@ const MAX_REMEMBERED_NAMES: usize = 1_000;
 pub(crate) struct UnknownNames(Mutex<BTreeSet<(&'static str, String)>>);
 
 impl UnknownNames {
-    /// Logs that a message is for a name that is not registered, once per name, with the names
-    /// that are.
+    /// Logs that a message is for a name or version that is not run here, once for each, with the
+    /// names that are.
     pub(crate) fn report(
         &self,
         kind: &'static str,
@@ -29,7 +29,7 @@ impl UnknownNames {
                 name,
                 message_id,
                 registered = registered().join(", "),
-                "this worker has not registered that name; its messages are put back for others"
+                "this worker does not run that; its messages are put back for others"
             );
         }
     }

@@ -24,7 +24,7 @@ pub(super) async fn check_hub(
     env: &Env,
 ) -> Result<(), HubError> {
     let mut rows = read_rows(account, settings).await?;
-    check_manager(account, settings, &rows, env.now()).await?;
+    check_manager(account, settings, &rows, account.clock.now()).await?;
     if settings.allow_partition_count_change {
         return Ok(());
     }
@@ -69,7 +69,10 @@ fn count_of(rows: &[LeaseRow]) -> u32 {
 }
 
 /// All rows of `{Hub}Partitions`; none if the table is missing.
-async fn read_rows(account: &Account, settings: &HubSettings) -> Result<Vec<LeaseRow>, HubError> {
+pub(super) async fn read_rows(
+    account: &Account,
+    settings: &HubSettings,
+) -> Result<Vec<LeaseRow>, HubError> {
     let table = settings.names().partitions_table();
     let hub = settings.hub_name.to_lowercase();
     let mut rows = Vec::new();

@@ -13,7 +13,7 @@ use super::check::check_hub;
 use super::error::HubError;
 use super::settings::{HubSettings, PartitionManagement};
 use super::task_hub_json::TaskHubInfo;
-use crate::partition::{LeaseRow, PartitionId};
+use crate::partition::{LeaseRecord, LeaseRow, PartitionId};
 use crate::wire::names::{HubNames, TASK_HUB_BLOB};
 
 /// How often and how long to wait for a resource of the same name that is still being deleted:
@@ -182,8 +182,8 @@ impl Maker<'_> {
     /// An empty lease (§5.4).
     async fn lease_blob(&self, names: &HubNames, index: u32, blob: String) -> StorageResult<()> {
         let queue = names.control_queue(index);
-        let content = format!(r#"{{"PartitionId":"{queue}","Owner":null,"Token":null,"Epoch":0}}"#);
-        self.blob_if_absent(&names.lease_container(), &blob, Bytes::from(content))
+        let content = LeaseRecord::free(queue).to_json();
+        self.blob_if_absent(&names.lease_container(), &blob, content)
             .await
     }
 }

@@ -4,15 +4,24 @@
 //! path asks [`Ownership`], without a request, whether a partition is still safely ours. Leases are
 //! advisory: pop receipts and the history's `ETag` remain the last fences (§5.2).
 
+mod app_lease;
+mod background;
+mod blob;
+mod drain;
 mod id;
 mod ownership;
 mod table;
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use durabletask_storage::Scope;
+use durabletask_storage::{Account, Env, Scope};
 
+use crate::hub::{HubSettings, PartitionManagement};
+pub use app_lease::{AppLease, app_lease_id};
+pub use blob::BlobPartitionManager;
+pub(crate) use blob::LeaseRecord;
 pub use id::PartitionId;
 pub use ownership::Ownership;
 pub(crate) use table::LeaseRow;
@@ -39,7 +48,7 @@ pub trait PartitionHost: Send + Sync {
 
 /// One of the three ways to share partitions, or one of them behind the app lease.
 #[async_trait]
-pub trait PartitionManager: Send + Sync {
+pub trait PartitionManager: Debug + Send + Sync {
     /// Begins to acquire partitions, with tasks of `scope`, the first pass at once. The hub must
     /// exist. Does nothing if already running; may be called again after
     /// [`PartitionManager::stop`].
@@ -51,6 +60,32 @@ pub trait PartitionManager: Send + Sync {
 
     /// What this worker owns. Cheap to clone; stays valid over stop and start.
     fn ownership(&self) -> Ownership;
+}
+
+/// The manager that the settings choose for the worker `worker_id`, behind the app lease if they
+/// say so.
+pub fn partition_manager(
+    account: &Account,
+    settings: &HubSettings,
+    worker_id: &str,
+    env: &Env,
+) -> Arc<dyn PartitionManager> {
+    let manager: Arc<dyn PartitionManager> = match settings.partition_management {
+        PartitionManagement::Table => Arc::new(TablePartitionManager::new(
+            account, settings, worker_id, env,
+        )),
+        PartitionManagement::Safe => Arc::new(BlobPartitionManager::safe(
+            account, settings, worker_id, env,
+        )),
+        PartitionManagement::Legacy => Arc::new(BlobPartitionManager::legacy(
+            account, settings, worker_id, env,
+        )),
+    };
+    if settings.use_app_lease {
+        Arc::new(AppLease::new(account, settings, env, manager))
+    } else {
+        manager
+    }
 }
 
 /// A manager could not release what it owned.

@@ -19,7 +19,7 @@ pub struct Ownership {
 }
 
 impl Ownership {
-    /// Nothing owned yet; leases last `lease`.
+    /// Nothing owned yet; after a renewal we count on a lease for the time `lease`.
     pub(crate) fn new(env: Env, lease: Duration) -> Self {
         Self {
             env,
@@ -28,7 +28,8 @@ impl Ownership {
         }
     }
 
-    /// Whether the partition's lease was renewed less than one lease length of monotonic time ago,
+    /// Whether the partition's lease was renewed less than one lease length (with the table
+    /// manager, 3 s less) of monotonic time ago,
     /// so that nobody else can own it (design §7.1). True while it drains, false from the moment
     /// its release is sent.
     pub fn is_fresh(&self, partition: PartitionId) -> bool {

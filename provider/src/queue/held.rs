@@ -239,12 +239,12 @@ impl HeldMessage {
 
     /// Hides it for another visibility timeout. One queue transaction.
     pub(super) async fn renew(&self, queues: &dyn Queues) -> Renewed {
+        let under_way = UnderWay(self);
         let handle = self.lock().handle.clone();
         let updated = queues
             .update_message(&self.queue, &handle, None, self.visibility_seconds)
             .await;
         let mut state = self.lock();
-        state.renewal = Renewal::Stopped;
         // A delivery that came in between has the newer receipt.
         let is_current = state.handle == handle;
         let renewed = match updated {
@@ -266,8 +266,18 @@ impl HeldMessage {
             _ => Renewed::Yes,
         };
         drop(state);
-        self.renewed.notify_waiters();
+        drop(under_way);
         renewed
+    }
+}
+
+/// A renewal that has begun; ends when it is answered or given up.
+struct UnderWay<'a>(&'a HeldMessage);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.lock().renewal = Renewal::Stopped;
+        self.0.renewed.notify_waiters();
     }
 }
 

@@ -140,6 +140,12 @@ impl HeldMessages {
         }
     }
 
+    /// Everything that is held now.
+    pub(crate) fn all(&self) -> Vec<Arc<HeldMessage>> {
+        let maps = self.0.lock();
+        maps.by_id.values().filter_map(Weak::upgrade).collect()
+    }
+
     /// Renews what is held at a third of its visibility timeout, for ever. A slow renewal holds
     /// up no other, up to 16 at a time.
     pub(crate) async fn renew_forever(self, env: Env, queues: Arc<dyn Queues>) {

@@ -36,11 +36,9 @@ impl Driver {
                 loaded.state = state;
                 return self.leave_alone(loaded, settled).await;
             }
-            Ran::Unknown(name) => {
+            Ran::NotOurs(what, name) => {
                 let names = || context.orchestrators.names();
-                context
-                    .unknown
-                    .report("orchestrator", &name, &first_id, names);
+                context.unknown.report(what, &name, &first_id, names);
                 self.put_back(settled);
                 return Ok(Left::default());
             }

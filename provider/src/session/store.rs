@@ -92,18 +92,17 @@ impl Session {
             self.batches.push_back(Batch::default());
         } else {
             let wanted = inbound.execution_id();
-            let is_active = (self.is_working || self.loaded.is_some()) && !self.is_stale;
-            let joins = match wanted {
-                Some(wanted) => Some(wanted) == self.execution.as_deref(),
-                // A start that waits is the newest execution: what was sent after it is for it.
-                None => !self.batches.iter().any(Batch::has_start),
-            };
-            if is_active && joins {
-                self.joined.push(inbound);
-                return;
-            }
+            // First, so that nothing overtakes a message that waits for the driver to begin.
             if let Some(batch) = self.batches.iter_mut().rev().find(|b| b.takes(wanted)) {
                 batch.add(inbound);
+                return;
+            }
+            let is_active = self.is_working || self.loaded.is_some();
+            if is_active
+                && !self.is_stale
+                && (wanted.is_none() || wanted == self.execution.as_deref())
+            {
+                self.joined.push(inbound);
                 return;
             }
             self.batches.push_back(Batch::default());
@@ -389,3 +388,6 @@ impl SessionStore {
         (inner.busy_count, inner.idle.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

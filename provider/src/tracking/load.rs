@@ -143,6 +143,6 @@ impl TaskHub {
     }
 }
 
-fn row_name(row: &Row) -> String {
+pub(super) fn row_name(row: &Row) -> String {
     format!("history row {}/{}", row.partition_key, row.row_key)
 }

@@ -13,8 +13,8 @@ use crate::wire::names;
 
 impl TaskHub {
     /// Rewrites the row if it is missing, or shows an older state of the same execution or an
-    /// earlier execution; fails with a conflict if it has changed since it was read. True if it
-    /// did. Price: one table transaction at most.
+    /// earlier execution, unless it has changed since it was read. True if it did. Price: one
+    /// table transaction at most.
     ///
     /// `state` and `row` must be straight from storage. .NET repairs the rows of finished
     /// executions only, and only if they name that execution.
@@ -56,7 +56,12 @@ impl TaskHub {
             Some(None) => Write::InsertOrMerge(repaired),
             None => Write::Insert(repaired),
         };
-        self.write_instance(write).await?;
+        match self.write_instance(write).await {
+            Ok(_) => {}
+            // Written or purged since it was read: by somebody who knew more.
+            Err(error) if error.is_conflict() || error.is_not_found() => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
         tracing::info!(
             instance_id,
             "brought an instance row up to date with its history"

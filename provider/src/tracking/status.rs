@@ -84,18 +84,22 @@ impl TaskHub {
     pub(crate) async fn status_of(&self, row: InstanceRow) -> Result<InstanceStatus, TaskHubError> {
         let what = format!("instance row {}", row.instance_id);
         let runtime_status = row.runtime_status.unwrap_or(OrchestrationStatus::Pending);
-        let mut input = self.resolve_value(&what, row.input).await?;
-        if let (Some(blob), Some("")) = (&row.input_blob_name, input.as_deref()) {
-            // .NET shows an empty input until the first checkpoint (chapter 03 §4.5).
-            input = Some(self.get_large(&what, blob).await?);
-        }
+        let input = if self.settings().fetch_large_messages_automatically {
+            self.input_of(&row).await?
+        } else {
+            row.input
+        };
         Ok(InstanceStatus {
             execution_id: row.execution_id,
             name: row.name,
             version: row.version,
             runtime_status,
             input,
-            output: self.resolve_value(&what, row.output).await?,
+            output: if self.settings().fetch_large_messages_automatically {
+                self.resolve_value(&what, row.output).await?
+            } else {
+                row.output
+            },
             custom_status: row.custom_status,
             created_time: row.created_time,
             last_updated_time: row.last_updated_time,
@@ -107,6 +111,16 @@ impl TaskHub {
         })
     }
 
+    /// The input that a row stands for. Price: one blob read if it is above 60 KiB.
+    pub(crate) async fn input_of(&self, row: &InstanceRow) -> Result<Option<String>, TaskHubError> {
+        let what = format!("instance row {}", row.instance_id);
+        match (&row.input_blob_name, row.input.as_deref()) {
+            // .NET shows an empty input until the first checkpoint (chapter 03 §4.5).
+            (Some(blob), Some("")) => self.get_large(&what, blob).await.map(Some),
+            _ => self.resolve_value(&what, row.input.clone()).await,
+        }
+    }
+
     async fn resolve_value(
         &self,
         what: &str,
@@ -115,11 +129,7 @@ impl TaskHub {
         let Some(text) = value else {
             return Ok(None);
         };
-        let blob = self
-            .large()
-            .blob_of_url(&text)
-            .filter(|_| self.settings().fetch_large_messages_automatically);
-        let Some(blob) = blob else {
+        let Some(blob) = self.large().blob_of_url(&text) else {
             return Ok(Some(text));
         };
         let content = self.get_large(what, &blob).await?;

@@ -62,6 +62,15 @@ pub fn history_keys(instance_id: &str) -> Query {
     }
 }
 
+/// All history rows of an instance, only what says which blobs they refer to.
+pub fn blob_columns(instance_id: &str) -> Query {
+    let blobs = super::large::MOVABLE_COLUMNS.iter();
+    Query {
+        select: blobs.map(|column| format!("{column}BlobName")).collect(),
+        ..Query::filter(of_instance(instance_id))
+    }
+}
+
 /// The `OrchestratorStarted` rows of an instance, for rewind (§7.3 step 1).
 pub fn episodes(instance_id: &str) -> Query {
     let event = compare("EventType", "eq", EventType::OrchestratorStarted.name());
@@ -108,6 +117,31 @@ pub fn instance(instance_id: &str, fetch_input: bool) -> Query {
 pub fn instance_to_purge(instance_id: &str) -> Query {
     Query::filter(format!("{} and RowKey eq ''", of_instance(instance_id)))
 }
+
+/// Any one history row of an execution, the sentinel included.
+pub fn any_of_execution(instance_id: &str, execution_id: &str) -> Query {
+    Query {
+        top: Some(1),
+        ..Query::filter(of_execution(instance_id, execution_id))
+    }
+}
+
+/// Instances with one of these statuses, entities left out, whose rows say that they have not
+/// changed since that time, for upkeep; without input and output.
+pub fn unchanged_since(statuses: &[OrchestrationStatus], time: Timestamp) -> Query {
+    let names = statuses.iter().map(|status| status.name());
+    let mut clauses: Vec<_> = any_of("RuntimeStatus", names).into_iter().collect();
+    clauses.push(format!("LastUpdatedTime le datetime'{time}'"));
+    clauses.push(NO_ENTITIES.to_owned());
+    Query {
+        filter: join(&clauses),
+        select: instance_columns(false, false),
+        ..Query::default()
+    }
+}
+
+/// Ids that do not start with `@`.
+const NO_ENTITIES: &str = "PartitionKey lt '@' or PartitionKey ge 'A'";
 
 /// All instances without any condition: `RowKey eq ''` (§6.4).
 pub fn all_instances() -> Query {
@@ -195,7 +229,7 @@ impl InstanceQuery {
             clauses.push(compare("PartitionKey", "ge", &start));
             clauses.extend(after_prefix(&start).map(|end| compare("PartitionKey", "lt", &end)));
         } else if self.exclude_entities {
-            clauses.push("PartitionKey lt '@' or PartitionKey ge 'A'".to_owned());
+            clauses.push(NO_ENTITIES.to_owned());
         }
         clauses.extend(self.instance_id.as_deref().map(of_instance));
         clauses

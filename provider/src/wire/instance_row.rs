@@ -81,6 +81,11 @@ impl InstanceRow {
         })
     }
 
+    /// Whether the row says Pending.
+    pub fn is_pending(&self) -> bool {
+        self.runtime_status == Some(OrchestrationStatus::Pending)
+    }
+
     /// The custom status that the orchestration set; `None` for the text `null`.
     pub fn custom_status(&self) -> Option<&str> {
         self.custom_status.as_deref().filter(|text| *text != "null")
@@ -118,13 +123,8 @@ fn instance_row(instance_id: &str) -> Row {
     Row::new(names::escape_key(instance_id), names::INSTANCE_ROW_KEY)
 }
 
-/// The text of the column `Tags`.
-pub fn tags_column(tags: &Tags) -> String {
-    Object::Tags(tags).to_column()
-}
-
 fn set_tags(row: &mut Row, tags: Option<&Tags>) {
-    let json = tags.map_or_else(|| "null".to_owned(), tags_column);
+    let json = tags.map_or_else(|| "null".to_owned(), |tags| Object::Tags(tags).to_column());
     row.set("Tags", json);
 }
 
@@ -287,6 +287,13 @@ pub fn termination_row(
 pub fn rewind_row(instance_id: &str, now: Timestamp) -> Row {
     let mut row = instance_row(instance_id);
     set_status(&mut row, OrchestrationStatus::Pending);
+    row.set("LastUpdatedTime", now);
+    row
+}
+
+/// The column to merge when upkeep has done something for an instance that still waits.
+pub fn touch_row(instance_id: &str, now: Timestamp) -> Row {
+    let mut row = instance_row(instance_id);
     row.set("LastUpdatedTime", now);
     row
 }

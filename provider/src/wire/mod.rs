@@ -15,6 +15,7 @@ pub mod large;
 pub mod message;
 pub mod names;
 mod objects;
+pub mod rewound;
 
 pub use error::WireError;
-pub use event::history_json;
+pub use event::{history_json, read_history_json};

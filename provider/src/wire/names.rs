@@ -200,16 +200,44 @@ pub fn history_blob(
     format!("{partition_key}/history-{row_key}-{event}-{random:08X}-{column}.json.gz")
 }
 
-/// Prefixes of all blobs of an instance, for purge: raw and, if different, escaped id, each with a
-/// slash, so that no other instance's blobs match (chapter 03 §7.1).
+/// Prefixes of all blobs of an instance, for purge. Messages are under the raw id, history values
+/// under the escaped one; where the two differ, either prefix alone may hold blobs of another
+/// instance too (chapter 03 §7.1). What follows the slash holds no other one.
 pub fn blob_prefixes(instance_id: &str) -> Vec<String> {
-    let mut prefixes = vec![format!("{instance_id}/")];
     let escaped = escape_key(instance_id);
-    if escaped != instance_id {
-        prefixes.push(format!("{escaped}/"));
+    if escaped == instance_id {
+        vec![format!("{instance_id}/")]
+    } else {
+        vec![
+            format!("{instance_id}/{MESSAGE_BLOB}"),
+            format!("{escaped}/{HISTORY_BLOB}"),
+        ]
     }
-    prefixes
 }
+
+/// The instance that a blob of the large-message container belongs to; `None` for names that no
+/// writer gives.
+pub fn owner_of_blob(blob_name: &str) -> Option<String> {
+    let (directory, file) = blob_name.rsplit_once('/')?;
+    if file.starts_with(MESSAGE_BLOB) {
+        Some(directory.to_owned())
+    } else if file.starts_with(HISTORY_BLOB) {
+        unescape_key(directory).ok()
+    } else {
+        None
+    }
+}
+
+/// Whether a blob of the large-message container holds a message, and not a value of a row.
+pub fn is_message_blob(blob_name: &str) -> bool {
+    let file = blob_name.rsplit_once('/').map(|(_, file)| file);
+    file.is_some_and(|file| file.starts_with(MESSAGE_BLOB))
+}
+
+/// How the file names of message blobs begin.
+const MESSAGE_BLOB: &str = "message-";
+/// How the file names of history blobs begin.
+const HISTORY_BLOB: &str = "history-";
 
 /// Longest hub name that works everywhere: `{hub}-largemessages` must fit a container's 63
 /// characters (chapter 01 §1.3).

@@ -1,7 +1,10 @@
-//! The table manager in virtual time: sharing, hand-over, crashes, conflicts (chapter 01 §5.3).
+//! The partition managers in virtual time: sharing, hand-over, crashes, conflicts (chapter 01 §5).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+mod app_lease;
+mod blob;
+mod machine;
 mod sharing;
 mod shutdown;
 mod trouble;

@@ -1,9 +1,8 @@
 //! Clean stops, crashes, restarts.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use durabletask_azurestorage::partition::{PartitionManager, StopError};
+use durabletask_azurestorage::partition::StopError;
 
 use crate::world::on_hub;
 
@@ -111,7 +110,7 @@ fn a_stop_without_storage_ends_when_the_leases_have_run_out() {
     on_hub(1, 4, |world| async move {
         let alpha = world.started("alpha");
         world.pass(1.0).await;
-        alpha.trouble.cut.store(true, Ordering::Relaxed);
+        alpha.network.cut(true);
         let began = world.env.monotonic();
         assert_eq!(alpha.manager.stop().await, Err(StopError::Unreachable));
         let took = world.env.monotonic().saturating_sub(began);

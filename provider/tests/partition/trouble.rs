@@ -1,21 +1,21 @@
 //! Storage that fails, answers that get lost, workers that come and go: never two owners.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use durabletask_azurestorage::partition::{PartitionId, PartitionManager};
+use durabletask_azurestorage::hub::PartitionManagement::{Legacy, Safe, Table};
+use durabletask_azurestorage::partition::PartitionId;
 
-use crate::world::{on_hub, spread};
+use crate::world::{on_hub, on_hub_of, spread};
 
 #[test]
 fn a_worker_cut_off_gives_up_before_others_take_over_and_comes_back() {
     on_hub(1, 4, |world| async move {
         let alpha = world.started("alpha");
         world.pass(15.0).await;
-        alpha.trouble.cut.store(true, Ordering::Relaxed);
+        alpha.network.cut(true);
         let beta = world.started("beta");
-        // Renewed at 10 s; fresh until 40 s.
-        world.pass(24.5).await;
+        // Renewed at 10 s; counted on until 37 s, in case another's clock is fast.
+        world.pass(21.5).await;
         let zero = PartitionId::new(0);
         assert!(alpha.ownership.is_fresh(zero));
         assert_eq!(alpha.reading().len(), 4);
@@ -24,7 +24,7 @@ fn a_worker_cut_off_gives_up_before_others_take_over_and_comes_back() {
         assert_eq!(alpha.reading().len(), 0);
         world.pass(15.0).await;
         assert_eq!(beta.reading().len(), 4);
-        alpha.trouble.cut.store(false, Ordering::Relaxed);
+        alpha.network.cut(false);
         world.pass(60.0).await;
         assert_eq!(spread(&[&alpha, &beta]), (0, 4));
     });
@@ -34,12 +34,13 @@ fn a_worker_cut_off_gives_up_before_others_take_over_and_comes_back() {
 #[test]
 fn no_partition_ever_has_two_owners() {
     for seed in 0..60 {
-        on_hub(seed, 8, |world| async move {
+        let management = [Table, Safe, Legacy][usize::try_from(seed % 3).unwrap()];
+        on_hub_of(management, seed, 8, |world| async move {
             let names = ["a", "b", "c", "d"];
             let drains = Duration::from_millis(1 + world.env.random_u64() % 4_000);
             let workers = names.map(|name| world.worker(name, drains));
             for worker in &workers {
-                worker.trouble.per_mille.store(60, Ordering::Relaxed);
+                worker.network.lose(60);
                 worker.start();
             }
             let mut generation = 0;
@@ -48,7 +49,7 @@ fn no_partition_ever_has_two_owners() {
                 world.pass(world.env.random_unit() * 30.0).await;
                 let index = usize::try_from(world.env.random_u64() % 4).unwrap();
                 let worker = &workers[index];
-                match world.env.random_u64() % 4 {
+                match world.env.random_u64() % 5 {
                     0 => {
                         worker.crash();
                         generation += 1;
@@ -60,13 +61,17 @@ fn no_partition_ever_has_two_owners() {
                         world.pass(2.0).await;
                         workers[index].start();
                     }
-                    2 => worker.trouble.cut.store(true, Ordering::Relaxed),
-                    _ => worker.trouble.cut.store(false, Ordering::Relaxed),
+                    2 => worker.network.cut(true),
+                    3 => {
+                        let seconds = world.env.random_u64() % 60;
+                        worker.machine.stop_for(Duration::from_secs(seconds));
+                    }
+                    _ => worker.network.cut(false),
                 }
             }
             for worker in &workers {
-                worker.trouble.cut.store(false, Ordering::Relaxed);
-                worker.trouble.per_mille.store(0, Ordering::Relaxed);
+                worker.network.cut(false);
+                worker.network.lose(0);
             }
             world.pass(150.0).await;
             let (spread, sum) = spread(&workers.iter().collect::<Vec<_>>());

@@ -2,96 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use durabletask_azurestorage::hub::{HubSettings, StoreChoice, create_hub, open_account};
+use durabletask_azurestorage::hub::{
+    HubSettings, PartitionManagement, StoreChoice, create_hub, open_account,
+};
 use durabletask_azurestorage::partition::{
-    Ownership, PartitionHost, PartitionId, PartitionManager, TablePartitionManager,
+    Ownership, PartitionHost, PartitionId, PartitionManager, partition_manager,
 };
-use durabletask_storage::{
-    Account, ETag, Env, ErrorKind, Page, Query, Result, Row, RowKeys, Scope, StorageError, Tables,
-    VirtualEnv, Write,
-};
+use durabletask_storage::wrappers::Network;
+use durabletask_storage::{Account, Env, Query, Row, Scope, VirtualEnv};
 
-/// What can go wrong between one worker and storage.
-#[derive(Debug, Default)]
-pub(crate) struct Trouble {
-    /// Calls of 1000 that fail before they reach storage, and as many whose answer is lost.
-    pub(crate) per_mille: AtomicU32,
-    /// Nothing gets through.
-    pub(crate) cut: AtomicBool,
-}
-
-/// Tables at the other end of a network.
-#[derive(Debug)]
-struct Far {
-    inner: Arc<dyn Tables>,
-    env: Env,
-    trouble: Arc<Trouble>,
-}
-
-impl Far {
-    /// A way of 1 to 20 ms, which fails as often as the trouble says.
-    async fn way(&self, operation: &'static str, lost: ErrorKind) -> Result<()> {
-        let millis = 1 + self.env.random_u64() % 20;
-        self.env.sleep(Duration::from_millis(millis)).await;
-        let draw = u32::try_from(self.env.random_u64() % 1000).unwrap();
-        let fails = draw < self.trouble.per_mille.load(Ordering::Relaxed);
-        if fails || self.trouble.cut.load(Ordering::Relaxed) {
-            return Err(StorageError::new(lost, operation, "table"));
-        }
-        Ok(())
-    }
-
-    async fn call<T>(
-        &self,
-        operation: &'static str,
-        call: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        self.way(operation, ErrorKind::Unreachable).await?;
-        let answer = call.await;
-        self.way(operation, ErrorKind::UnknownOutcome).await?;
-        answer
-    }
-}
-
-#[async_trait]
-impl Tables for Far {
-    async fn create_table(&self, table: &str) -> Result<bool> {
-        self.call("create_table", self.inner.create_table(table))
-            .await
-    }
-
-    async fn delete_table(&self, table: &str) -> Result<bool> {
-        self.call("delete_table", self.inner.delete_table(table))
-            .await
-    }
-
-    async fn list_tables(&self, prefix: &str) -> Result<Vec<String>> {
-        self.call("list_tables", self.inner.list_tables(prefix))
-            .await
-    }
-
-    async fn get_row(&self, table: &str, keys: RowKeys<'_>) -> Result<Option<Row>> {
-        self.call("get_row", self.inner.get_row(table, keys)).await
-    }
-
-    async fn query(&self, table: &str, query: &Query) -> Result<Page> {
-        self.call("query", self.inner.query(table, query)).await
-    }
-
-    async fn write(&self, table: &str, write: Write) -> Result<Option<ETag>> {
-        self.call("write", self.inner.write(table, write)).await
-    }
-
-    async fn transact(&self, table: &str, writes: Vec<Write>) -> Result<Vec<Option<ETag>>> {
-        self.call("transact", self.inner.transact(table, writes))
-            .await
-    }
-}
+use crate::machine::Machine;
 
 /// What a worker does with its partitions.
 #[derive(Debug)]
@@ -136,12 +60,13 @@ impl PartitionHost for Host {
     }
 }
 
-/// One worker.
+/// One worker on a machine of its own.
 pub(crate) struct Worker {
     pub(crate) host: Arc<Host>,
-    pub(crate) manager: TablePartitionManager,
+    pub(crate) manager: Arc<dyn PartitionManager>,
     pub(crate) ownership: Ownership,
-    pub(crate) trouble: Arc<Trouble>,
+    pub(crate) network: Arc<Network>,
+    pub(crate) machine: Arc<Machine>,
     scope: Scope,
 }
 
@@ -173,20 +98,25 @@ impl Worker {
 pub(crate) struct World {
     pub(crate) env: Env,
     pub(crate) settings: HubSettings,
-    account: Account,
+    pub(crate) account: Account,
     views: Views,
 }
 
 /// Every worker's view of what it owns, for the invariant.
 #[derive(Debug, Clone, Default)]
-struct Views(Arc<Mutex<BTreeMap<String, Ownership>>>);
+struct Views {
+    by_name: Arc<Mutex<BTreeMap<String, Ownership>>>,
+    /// With the legacy manager a theft takes effect before its victim knows (R5-34).
+    may_overlap: bool,
+}
 
 impl Views {
     fn check(&self) {
         let mut owners = BTreeMap::new();
-        for (name, view) in self.0.lock().unwrap().iter() {
+        for (name, view) in self.by_name.lock().unwrap().iter() {
             for partition in view.owned() {
-                if let Some(other) = owners.insert(partition, name.clone()) {
+                let other = owners.insert(partition, name.clone());
+                if let Some(other) = other.filter(|_| !self.may_overlap) {
                     panic!("{partition} has two owners: {other} and {name}");
                 }
             }
@@ -197,19 +127,28 @@ impl Views {
 impl World {
     /// A worker on this hub, not started; its drains take `drain_time`.
     pub(crate) fn worker(&self, name: &str, drain_time: Duration) -> Worker {
-        let trouble = Arc::new(Trouble::default());
-        let account = Account {
-            tables: Arc::new(Far {
-                inner: self.account.tables.clone(),
-                env: self.env.clone(),
-                trouble: trouble.clone(),
-            }),
-            ..self.account.clone()
-        };
-        let manager = TablePartitionManager::new(&account, &self.settings, name, &self.env);
+        self.worker_on(
+            Machine::new(&self.env, 0.0),
+            name,
+            drain_time,
+            &self.settings,
+        )
+    }
+
+    /// The same on that machine and with these settings.
+    pub(crate) fn worker_on(
+        &self,
+        machine: Arc<Machine>,
+        name: &str,
+        drain_time: Duration,
+        settings: &HubSettings,
+    ) -> Worker {
+        let env = machine.env();
+        let (account, network) = Network::wrap(self.account.clone(), env.clone());
+        let manager = partition_manager(&account, settings, name, &env);
         let ownership = manager.ownership();
         // A worker of the same name takes the place of one that crashed.
-        let mut views = self.views.0.lock().unwrap();
+        let mut views = self.views.by_name.lock().unwrap();
         views.insert(name.to_owned(), ownership.clone());
         drop(views);
         let host = Host {
@@ -223,8 +162,9 @@ impl World {
             host: Arc::new(host),
             manager,
             ownership,
-            trouble,
-            scope: self.env.scope(),
+            network,
+            scope: env.scope(),
+            machine,
         }
     }
 
@@ -253,17 +193,29 @@ impl World {
     }
 }
 
-/// Runs a test on a new hub with that many partitions.
+/// Runs a test on a new hub of the table manager with that many partitions.
 pub(crate) fn on_hub<F: Future<Output = ()>>(
+    seed: u64,
+    partitions: u32,
+    test: impl FnOnce(World) -> F,
+) {
+    on_hub_of(PartitionManagement::Table, seed, partitions, test);
+}
+
+/// The same with another manager.
+pub(crate) fn on_hub_of<F: Future<Output = ()>>(
+    management: PartitionManagement,
     seed: u64,
     partitions: u32,
     test: impl FnOnce(World) -> F,
 ) {
     let time = VirtualEnv::new(seed);
     let env = time.env();
-    let settings = HubSettings::new("PairHub", 1)
+    let mut settings = HubSettings::new("PairHub", 1)
         .with_store(StoreChoice::Memory)
         .with_partition_count(partitions);
+    settings.partition_management = management;
+    settings.use_app_lease = false;
     let outcome = time.block_on(async {
         let account = open_account(&settings, &env).unwrap();
         create_hub(&account, &settings, &env).await.unwrap();
@@ -271,11 +223,14 @@ pub(crate) fn on_hub<F: Future<Output = ()>>(
             env: env.clone(),
             settings,
             account,
-            views: Views::default(),
+            views: Views {
+                may_overlap: management == PartitionManagement::Legacy,
+                ..Views::default()
+            },
         };
         test(world).await;
     });
-    outcome.unwrap_or_else(|stalled| panic!("seed {seed}: {stalled}"));
+    outcome.unwrap_or_else(|stalled| panic!("{management:?}, seed {seed}: {stalled}"));
     assert_eq!(time.panics().texts, Vec::<String>::new(), "seed {seed}");
 }
 

@@ -173,7 +173,20 @@ fn rows_and_blobs_have_their_names() {
         "a/b/message-000000000000000000000000000000ab-ExecutionStarted.json.gz"
     );
     assert_eq!(names::blob_prefixes("a"), ["a/"]);
-    assert_eq!(names::blob_prefixes("a/b"), ["a/b/", "a^0b/"]);
+    assert_eq!(
+        names::blob_prefixes("a/b"),
+        ["a/b/message-", "a^0b/history-"]
+    );
+    for (blob, owner) in [
+        ("a/message-00ff-ExecutionStarted.json.gz", Some("a")),
+        ("a/b/message-00ff-ExecutionStarted.json.gz", Some("a/b")),
+        ("a^0b/history--Input-00FF12AB-Input.json.gz", Some("a/b")),
+        ("a^0b/message-00ff-TaskCompleted.json.gz", Some("a^0b")),
+        ("a^/history-x.json.gz", None),
+        ("somebody's.txt", None),
+    ] {
+        assert_eq!(names::owner_of_blob(blob).as_deref(), owner, "{blob}");
+    }
 }
 
 #[test]

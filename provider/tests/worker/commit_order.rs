@@ -1,9 +1,11 @@
 //! Outbound messages, history, instance row, deletes: in that order, and alone.
 
+use durabletask_azurestorage::wire::message::{self, Decoded, MessageData};
 use durabletask_storage::Write;
 use durabletask_storage::wrappers::{Arguments, Operation};
 
 use crate::support::faults::Seen;
+use crate::support::script::{Do, Scripts, call};
 use crate::support::world::{MIXED, World, on_hub, scripts};
 
 /// The calls that concern instance `one`, in the order in which they were made.
@@ -109,4 +111,36 @@ fn schedules(write: &Write) -> bool {
     };
     let event_type = row.get_str("EventType");
     matches!(event_type, Some("TaskScheduled" | "TimerCreated"))
+}
+
+#[test]
+fn messages_of_several_generations_name_the_first_as_their_sender() {
+    on_hub(1, |world| async move {
+        let again = vec![Do::CountTo(1), call("Hello", "x")];
+        let scripts = Scripts::default().with("Again", again);
+        let alpha = world.start("alpha", scripts);
+        world.begin("one", "Again", Some("0")).await;
+        world.output("one").await;
+        let calls = alpha.faults.calls();
+        let sent: Vec<MessageData> = calls
+            .iter()
+            .filter_map(|call| match &call.arguments {
+                Arguments::Put { text, .. } if call.resource.ends_with("workitems") => Some(text),
+                _ => None,
+            })
+            .map(|text| match message::decode(text).unwrap() {
+                Decoded::Message(data) => *data,
+                Decoded::InBlob { .. } => panic!("large"),
+            })
+            .collect();
+        // As recorded in `eternal`: the second generation's request goes out with the first's
+        // identity, and counts its episode on.
+        let [first, second] = &sent[..] else {
+            panic!("{sent:?}");
+        };
+        let (a, b) = (&first.message.target, &second.message.target);
+        assert_ne!(a.execution_id, b.execution_id);
+        assert_eq!((&first.sender, first.episode), (a, Some(1)));
+        assert_eq!((&second.sender, second.episode), (a, Some(2)));
+    });
 }

@@ -131,7 +131,7 @@ fn a_hop_takes_five_storage_calls() {
             let options = crate::support::world::with_id(name);
             client.start(name, None, options).await.unwrap();
             client.wait(name, None).await.unwrap();
-            took.pushworld.env.monotonic().saturating_sub(began);
+            took.push(world.env.monotonic().saturating_sub(began));
             assert_eq!(
                 world
                     .count_events(name, EventType::ExecutionCompleted)

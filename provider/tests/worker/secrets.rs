@@ -25,15 +25,52 @@ impl Write for Captured {
 
 const MARK: &str = "PAYLOAD-MARK";
 
-#[test]
-fn payloads_are_never_logged() {
+/// What is logged while a test runs, trace level included.
+fn logged(test: impl FnOnce()) -> String {
     let captured = Captured::default();
     let writer = captured.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    tracing::subscriber::with_default(subscriber, || {
+    tracing::subscriber::with_default(subscriber, test);
+    let bytes = captured.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn unknown_names_are_told_once_and_unreadable_messages_by_id() {
+    let log = logged(|| {
+        on_hub(1, |world| async move {
+            let steps = vec![call("Nope", "1")];
+            let alpha = world.start("alpha", Scripts::default().with("Odd", steps));
+            for id in ["a", "b"] {
+                world.begin(id, "Nobody", None).await;
+            }
+            world.begin("c", "Odd", None).await;
+            world.put(&world.control_queue(), "no message").await;
+            world.pass(20.0).await;
+            alpha.worker.stop().await.unwrap();
+        });
+    });
+    let lines = |text: &str| {
+        log.lines()
+            .filter(|line| line.contains(text))
+            .collect::<Vec<_>>()
+    };
+    let names = lines("this worker does not run that");
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(names[0].contains("name=\"Nobody\"") && names[0].contains("registered=\"Odd\""));
+    assert!(names[1].contains("name=\"Nope\"") && names[1].contains("Hello, Large, Sleep"));
+    let unreadable = lines("a message cannot be read and is put back");
+    assert!(unreadable.len() >= 4);
+    assert!(unreadable.iter().all(|line| line.contains("message_id=0")));
+}
+
+#[test]
+fn payloads_are_never_logged() {
+    let log = logged(|| {
         on_hub(1, |world| async move {
             let marked = |text: &str| format!("{MARK} {text}");
             let steps = vec![
@@ -89,7 +126,6 @@ fn payloads_are_never_logged() {
             alpha.worker.stop().await.unwrap();
         });
     });
-    let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
     assert!(log.lines().count() > 20, "{log}");
     assert!(log.contains("cannot be read"));
     if let Some(line) = log.lines().find(|line| line.contains(MARK)) {

@@ -52,5 +52,6 @@ fn account(transport: &Arc<Transport>) -> Account {
         queues,
         tables,
         blobs,
+        clock: transport.clock().clone(),
     }
 }

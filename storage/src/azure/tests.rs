@@ -70,7 +70,10 @@ async fn exercise(connection: &Connection) {
         .await;
     let _ = account.blobs.get_blob("container", "blob").await;
     let lease = "11111111-1111-1111-1111-111111111111";
-    let _ = account.blobs.renew_lease("container", "blob", lease).await;
+    let _ = account
+        .blobs
+        .renew_lease("container", Some("blob"), lease)
+        .await;
 }
 
 fn steps() -> Vec<Step> {

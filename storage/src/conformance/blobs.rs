@@ -50,7 +50,9 @@ pub(super) async fn missing_ones_are_not_found(bench: Bench) -> Outcome {
         let found = blobs.get_blob(container, "x").await?;
         ensure(found.is_none(), "get")?;
         ensure(!blobs.delete_blob(container, "x", None).await?, "delete")?;
-        let refused = blobs.acquire_lease(container, "x", &lease, Some(15)).await;
+        let refused = blobs
+            .acquire_lease(container, Some("x"), &lease, Some(15))
+            .await;
         ensure_refused(refused, kind, "lease of nothing")?;
     }
     Ok(())

@@ -22,30 +22,32 @@ pub(super) async fn have_one_holder(bench: Bench) -> Outcome {
     let lost = ErrorKind::LeaseLost;
     for seconds in [Some(60), None] {
         blobs
-            .acquire_lease(&container, BLOB, &ours, seconds)
+            .acquire_lease(&container, Some(BLOB), &ours, seconds)
             .await?;
         blobs
-            .acquire_lease(&container, BLOB, &ours, seconds)
+            .acquire_lease(&container, Some(BLOB), &ours, seconds)
             .await?;
         ensure(is_leased(&bench, &container).await?, "listed as leased")?;
         let refused = blobs
-            .acquire_lease(&container, BLOB, &theirs, Some(15))
+            .acquire_lease(&container, Some(BLOB), &theirs, Some(15))
             .await;
         ensure_refused(refused, lost, "acquire by another")?;
         for refused in [
-            blobs.renew_lease(&container, BLOB, &theirs).await,
-            blobs.release_lease(&container, BLOB, &theirs).await,
+            blobs.renew_lease(&container, Some(BLOB), &theirs).await,
+            blobs.release_lease(&container, Some(BLOB), &theirs).await,
         ] {
             ensure_refused(refused, lost, "renew or release by another")?;
         }
-        blobs.renew_lease(&container, BLOB, &ours).await?;
-        blobs.change_lease(&container, BLOB, &ours, &theirs).await?;
-        let refused = blobs.renew_lease(&container, BLOB, &ours).await;
+        blobs.renew_lease(&container, Some(BLOB), &ours).await?;
+        blobs
+            .change_lease(&container, Some(BLOB), &ours, &theirs)
+            .await?;
+        let refused = blobs.renew_lease(&container, Some(BLOB), &ours).await;
         ensure_refused(refused, lost, "renew after the change")?;
-        blobs.renew_lease(&container, BLOB, &theirs).await?;
-        blobs.release_lease(&container, BLOB, &theirs).await?;
+        blobs.renew_lease(&container, Some(BLOB), &theirs).await?;
+        blobs.release_lease(&container, Some(BLOB), &theirs).await?;
         ensure(!is_leased(&bench, &container).await?, "listed as free")?;
-        let refused = blobs.renew_lease(&container, BLOB, &theirs).await;
+        let refused = blobs.renew_lease(&container, Some(BLOB), &theirs).await;
         ensure_refused(refused, lost, "renew after the release")?;
     }
     Ok(())
@@ -65,7 +67,7 @@ pub(super) async fn guard_writes(bench: Bench) -> Outcome {
         )
     };
     blobs
-        .acquire_lease(&container, BLOB, &ours, Some(60))
+        .acquire_lease(&container, Some(BLOB), &ours, Some(60))
         .await?;
     for wrong in [None, Some(theirs.as_str())] {
         ensure_refused(put(wrong).await, lost, "write without the lease")?;
@@ -79,12 +81,47 @@ pub(super) async fn guard_writes(bench: Bench) -> Outcome {
     )?;
     put(Some(&ours)).await?;
     ensure(is_leased(&bench, &container).await?, "leased after a write")?;
-    blobs.release_lease(&container, BLOB, &ours).await?;
+    blobs.release_lease(&container, Some(BLOB), &ours).await?;
     ensure_refused(put(Some(&ours)).await, lost, "write with a former lease")?;
     put(None).await?;
-    blobs.acquire_lease(&container, BLOB, &theirs, None).await?;
+    blobs
+        .acquire_lease(&container, Some(BLOB), &theirs, None)
+        .await?;
     let deleted = blobs.delete_blob(&container, BLOB, Some(&theirs)).await?;
     ensure(deleted, "deleted by the holder")
+}
+
+pub(super) async fn guard_containers(bench: Bench) -> Outcome {
+    let (container, ours, theirs) = prepare(&bench).await?;
+    let blobs = &bench.account.blobs;
+    let lost = ErrorKind::LeaseLost;
+    let refused = blobs.renew_lease(&container, None, &ours).await;
+    ensure_refused(refused, lost, "renew without a lease")?;
+    for _ in 0..2 {
+        blobs
+            .acquire_lease(&container, None, &ours, Some(60))
+            .await?;
+    }
+    let refused = blobs.acquire_lease(&container, None, &theirs, Some(60));
+    ensure_refused(refused.await, lost, "acquire by another")?;
+    blobs.renew_lease(&container, None, &ours).await?;
+    blobs.change_lease(&container, None, &ours, &theirs).await?;
+    let refused = blobs.renew_lease(&container, None, &ours).await;
+    ensure_refused(refused, lost, "renew after the change")?;
+    put(&bench, &container, BLOB, "blobs are not guarded").await?;
+    ensure(!is_leased(&bench, &container).await?, "the blob is free")?;
+    let refused = blobs.delete_container(&container).await;
+    ensure_refused(refused, lost, "removal of a leased container")?;
+    blobs.release_lease(&container, None, &theirs).await?;
+    let refused = blobs.change_lease(&container, None, &theirs, &ours).await;
+    ensure_refused(refused, lost, "change without a lease")?;
+    ensure(blobs.delete_container(&container).await?, "removed")?;
+    let refused = blobs.acquire_lease(&container, None, &ours, Some(60)).await;
+    let kinds = [ErrorKind::NotFound, ErrorKind::BeingDeleted];
+    ensure(
+        refused.is_err_and(|error| kinds.contains(&error.kind())),
+        "lease of a container that is gone",
+    )
 }
 
 pub(super) async fn refuse_illegal_lengths(bench: Bench) -> Outcome {
@@ -93,7 +130,7 @@ pub(super) async fn refuse_illegal_lengths(bench: Bench) -> Outcome {
         let refused = bench
             .account
             .blobs
-            .acquire_lease(&container, BLOB, &ours, Some(seconds))
+            .acquire_lease(&container, Some(BLOB), &ours, Some(seconds))
             .await;
         ensure_refused(refused, ErrorKind::Invalid, &format!("{seconds} s"))?;
     }
@@ -105,12 +142,12 @@ pub(super) async fn run_out(bench: Bench) -> Outcome {
     let blobs = &bench.account.blobs;
     let before = bench.env.monotonic();
     blobs
-        .acquire_lease(&container, BLOB, &ours, Some(15))
+        .acquire_lease(&container, Some(BLOB), &ours, Some(15))
         .await?;
     bench
         .eventually("taken by another", async || {
             let taken = blobs
-                .acquire_lease(&container, BLOB, &theirs, Some(15))
+                .acquire_lease(&container, Some(BLOB), &theirs, Some(15))
                 .await;
             match taken {
                 Err(error) if error.kind() == ErrorKind::LeaseLost => Ok(None),
@@ -120,7 +157,7 @@ pub(super) async fn run_out(bench: Bench) -> Outcome {
         .await?;
     let waited = bench.env.monotonic().saturating_sub(before);
     ensure(waited.as_millis() >= 14_000, "not taken early")?;
-    let refused = blobs.renew_lease(&container, BLOB, &ours).await;
+    let refused = blobs.renew_lease(&container, Some(BLOB), &ours).await;
     ensure_refused(refused, ErrorKind::LeaseLost, "renew by the former holder")?;
     Ok(())
 }
@@ -129,7 +166,7 @@ pub(super) async fn can_be_renewed_late(bench: Bench) -> Outcome {
     let (container, ours, theirs) = prepare(&bench).await?;
     let blobs = &bench.account.blobs;
     blobs
-        .acquire_lease(&container, BLOB, &ours, Some(15))
+        .acquire_lease(&container, Some(BLOB), &ours, Some(15))
         .await?;
     bench
         .eventually("run out", async || {
@@ -137,9 +174,9 @@ pub(super) async fn can_be_renewed_late(bench: Bench) -> Outcome {
             Ok((!leased).then_some(()))
         })
         .await?;
-    blobs.renew_lease(&container, BLOB, &ours).await?;
+    blobs.renew_lease(&container, Some(BLOB), &ours).await?;
     let refused = blobs
-        .acquire_lease(&container, BLOB, &theirs, Some(15))
+        .acquire_lease(&container, Some(BLOB), &theirs, Some(15))
         .await;
     ensure_refused(refused, ErrorKind::LeaseLost, "taken after the renewal")?;
     Ok(())

@@ -132,6 +132,7 @@ pub fn checks() -> Vec<Check> {
         check!(blobs::list_in_pages).slow(),
         check!(leases::have_one_holder),
         check!(leases::guard_writes),
+        check!(leases::guard_containers),
         check!(leases::refuse_illegal_lengths),
         check!(leases::run_out).slow(),
         check!(leases::can_be_renewed_late).slow(),

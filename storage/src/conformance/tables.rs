@@ -69,7 +69,10 @@ pub(super) async fn keep_typed_values(bench: Bench) -> Outcome {
     let (tables, table) = (&bench.account.tables, bench.table().await?);
     let mut row = Row::new("p", "r");
     row.set("Empty", "");
-    row.set("Text", " <\"'\\>\r\n\t\u{1}\u{7f} 世界 🦀 ");
+    row.set(
+        "Text",
+        " <\"'\\>\r\n\t\u{1}\u{7f} 世界 🦀 \u{85}\u{a0}\u{2028}\u{2029}\u{feff} ",
+    );
     row.set("LooksLikeADate", "2026-01-01T00:00:00Z");
     row.set("Zero", 0);
     row.set("Least", i32::MIN);

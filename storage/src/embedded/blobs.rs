@@ -30,7 +30,7 @@ impl Blobs for EmbeddedStore {
             }
             let id = turn.draw_numbers(1)?;
             turn.connection
-                .prepare_cached("INSERT INTO containers VALUES (?1, ?2)")?
+                .prepare_cached("INSERT INTO containers (id, name) VALUES (?1, ?2)")?
                 .execute(params![id, turn.name])?;
             Ok(true)
         })
@@ -39,9 +39,10 @@ impl Blobs for EmbeddedStore {
 
     async fn delete_container(&self, container: &str) -> Result<bool> {
         self.write("delete_container", container, |turn| {
-            let Some(id) = turn.find_container(turn.name)? else {
+            let Some((id, lease)) = turn.container_lease(turn.name)? else {
                 return Ok(false);
             };
+            lease.check_write(None, turn.now)?;
             for statement in [
                 "DELETE FROM blobs WHERE container = ?1",
                 "DELETE FROM containers WHERE id = ?1",
@@ -143,7 +144,7 @@ impl Blobs for EmbeddedStore {
     async fn acquire_lease(
         &self,
         container: &str,
-        blob: &str,
+        blob: Option<&str>,
         lease: &str,
         seconds: Option<u32>,
     ) -> Result<()> {
@@ -154,7 +155,7 @@ impl Blobs for EmbeddedStore {
         .await
     }
 
-    async fn renew_lease(&self, container: &str, blob: &str, lease: &str) -> Result<()> {
+    async fn renew_lease(&self, container: &str, blob: Option<&str>, lease: &str) -> Result<()> {
         let id = leases::parse_id(lease);
         self.change("renew_lease", container, blob, move |old, now| {
             old.renew(id?, now)
@@ -162,7 +163,7 @@ impl Blobs for EmbeddedStore {
         .await
     }
 
-    async fn release_lease(&self, container: &str, blob: &str, lease: &str) -> Result<()> {
+    async fn release_lease(&self, container: &str, blob: Option<&str>, lease: &str) -> Result<()> {
         let id = leases::parse_id(lease);
         self.change("release_lease", container, blob, move |old, _| {
             old.release(id?)
@@ -173,7 +174,7 @@ impl Blobs for EmbeddedStore {
     async fn change_lease(
         &self,
         container: &str,
-        blob: &str,
+        blob: Option<&str>,
         lease: &str,
         proposed: &str,
     ) -> Result<()> {
@@ -190,32 +191,30 @@ impl Blobs for EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Replaces a blob's lease by what `next` makes of it.
+    /// Replaces the lease of a blob, or of a container itself, by what `next` makes of it.
     async fn change(
         &self,
         operation: &'static str,
         container: &str,
-        blob: &str,
+        blob: Option<&str>,
         next: impl FnOnce(Lease, Timestamp) -> Outcome<Lease> + Send + 'static,
     ) -> Result<()> {
+        let Some(blob) = blob else {
+            return self
+                .write(operation, container, move |turn| {
+                    let (id, lease) = turn
+                        .container_lease(turn.name)?
+                        .ok_or_else(|| Failure::new(ErrorKind::NotFound, "ContainerNotFound"))?;
+                    turn.set_lease("containers", id, &next(lease, turn.now)?)
+                })
+                .await;
+        };
         let name = BlobName::of(container, blob);
         self.write(operation, &name.to_string(), move |turn| {
             let stored = turn
                 .find_blob(&name)?
                 .ok_or_else(|| Failure::new(ErrorKind::NotFound, "BlobNotFound"))?;
-            let lease = next(stored.lease, turn.now)?;
-            turn.connection
-                .prepare_cached(
-                    "UPDATE blobs SET lease = ?2, lease_seconds = ?3, lease_until = ?4
-                     WHERE rowid = ?1",
-                )?
-                .execute(params![
-                    stored.row_id,
-                    lease.id.map(|id| id.to_string()),
-                    lease.seconds,
-                    lease.until.map(Timestamp::ticks)
-                ])?;
-            Ok(())
+            turn.set_lease("blobs", stored.row_id, &next(stored.lease, turn.now)?)
         })
         .await
     }
@@ -247,6 +246,18 @@ struct StoredBlob {
     lease: Lease,
 }
 
+/// A lease in three columns, from `first` on.
+fn read_lease(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Lease> {
+    let id: Option<String> = row.get(first)?;
+    Ok(Lease {
+        id: id.and_then(|id| id.parse().ok()),
+        seconds: row.get(first + 1)?,
+        until: row
+            .get::<_, Option<i64>>(first + 2)?
+            .map(Timestamp::from_ticks),
+    })
+}
+
 impl Turn<'_> {
     fn find_container(&self, name: &str) -> Outcome<Option<i64>> {
         Ok(self
@@ -261,6 +272,33 @@ impl Turn<'_> {
             .ok_or_else(|| Failure::new(ErrorKind::NotFound, "ContainerNotFound"))
     }
 
+    /// A container with its own lease; `None` if it is missing.
+    fn container_lease(&self, name: &str) -> Outcome<Option<(i64, Lease)>> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT id, lease, lease_seconds, lease_until FROM containers WHERE name = ?1",
+            )?
+            .query_row([name], |row| Ok((row.get(0)?, read_lease(row, 1)?)))
+            .optional()?)
+    }
+
+    /// Writes the lease of a row of `table`, which is one with the columns of a lease.
+    fn set_lease(&self, table: &'static str, row_id: i64, lease: &Lease) -> Outcome<()> {
+        self.connection
+            .prepare_cached(&format!(
+                "UPDATE {table} SET lease = ?2, lease_seconds = ?3, lease_until = ?4
+                 WHERE rowid = ?1"
+            ))?
+            .execute(params![
+                row_id,
+                lease.id.map(|id| id.to_string()),
+                lease.seconds,
+                lease.until.map(Timestamp::ticks)
+            ])?;
+        Ok(())
+    }
+
     /// `None` if the blob or its container is missing.
     fn find_blob(&self, name: &BlobName) -> Outcome<Option<StoredBlob>> {
         Ok(self
@@ -270,15 +308,10 @@ impl Turn<'_> {
                  WHERE container = (SELECT id FROM containers WHERE name = ?1) AND name = ?2",
             )?
             .query_row(params![name.container, name.blob.as_bytes()], |row| {
-                let id: Option<String> = row.get(2)?;
                 Ok(StoredBlob {
                     row_id: row.get(0)?,
                     etag: row.get(1)?,
-                    lease: Lease {
-                        id: id.and_then(|id| id.parse().ok()),
-                        seconds: row.get(3)?,
-                        until: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_ticks),
-                    },
+                    lease: read_lease(row, 2)?,
                 })
             })
             .optional()?)

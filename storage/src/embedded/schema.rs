@@ -14,7 +14,7 @@ use super::failure::{Failure, Result};
 /// Marks a file as ours: "DTRs".
 const APPLICATION_ID: i32 = 0x4454_5273;
 /// Raised with every change of [`TABLES`].
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 /// How long a transaction waits for another process that writes, in milliseconds.
 const BUSY_TIMEOUT_MS: u32 = 10_000;
 /// Switches to WAL that may fail because another process opens the file in the same moment.
@@ -53,7 +53,13 @@ CREATE TABLE rows (
     PRIMARY KEY (table_id, pk, rk)
 ) WITHOUT ROWID;
 
-CREATE TABLE containers (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE containers (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    lease TEXT,
+    lease_seconds INTEGER,
+    lease_until INTEGER
+);
 CREATE TABLE blobs (
     container INTEGER NOT NULL,
     name BLOB NOT NULL,

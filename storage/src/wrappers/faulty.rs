@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::layered::{Call, Layer, wrap};
+use super::layered::{Call, Layer, Way, wrap};
 use super::{Arguments, Operation, Outcome};
 use crate::{Account, Env, ErrorKind, Result, StorageError};
 
@@ -15,8 +15,7 @@ pub trait Faults: Debug + Send + Sync + 'static {
     /// Asked when a call is made.
     fn fate(&self, call: &SeenCall<'_>) -> Fate;
 
-    /// Told when the call has come back from storage, before its answer is delivered or lost.
-    /// `sequence` is the call's.
+    /// Told what the caller of the call with that number gets. A call that hangs has no end.
     fn done(&self, _sequence: u64, _outcome: Outcome) {}
 }
 
@@ -93,7 +92,6 @@ impl Faulty {
 /// A call on its way.
 pub(super) struct Ticket {
     sequence: u64,
-    operation: Operation,
     resource: String,
     fate: Fate,
 }
@@ -101,7 +99,7 @@ pub(super) struct Ticket {
 impl Layer for Faulty {
     type Ticket = Ticket;
 
-    async fn start(&self, call: Call<'_>) -> Result<Ticket> {
+    async fn start(&self, call: Call<'_>) -> Ticket {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
         let fate = self.faults.fate(&SeenCall {
             sequence,
@@ -109,40 +107,33 @@ impl Layer for Faulty {
             resource: call.resource,
             arguments: call.arguments,
         });
-        if !fate.way_there.is_zero() {
-            self.env.sleep(fate.way_there).await;
-        }
-        let ticket = Ticket {
+        Ticket {
             sequence,
-            operation: call.operation,
             resource: call.resource.to_owned(),
             fate,
+        }
+    }
+
+    async fn travel(&self, ticket: &Ticket, operation: Operation, way: Way) -> Result<()> {
+        let fate = ticket.fate;
+        let time = match way {
+            Way::There => fate.way_there,
+            Way::Back => fate.way_back,
         };
-        match fate.trouble {
-            Trouble::Before(kind) => {
-                self.faults.done(sequence, Outcome::Failed(kind));
-                Err(ticket.error(kind))
+        if !time.is_zero() {
+            self.env.sleep(time).await;
+        }
+        match (way, fate.trouble) {
+            (Way::There, Trouble::Before(kind)) | (Way::Back, Trouble::After(kind)) => {
+                let error = StorageError::new(kind, operation.name(), ticket.resource.clone());
+                Err(error.with_detail("as the test wants it"))
             }
-            _ => Ok(ticket),
+            (Way::Back, Trouble::Hangs) => pending().await,
+            _ => Ok(()),
         }
     }
 
-    async fn end(&self, ticket: Ticket, outcome: Outcome) -> Result<()> {
+    async fn end(&self, ticket: Ticket, outcome: Outcome) {
         self.faults.done(ticket.sequence, outcome);
-        if !ticket.fate.way_back.is_zero() {
-            self.env.sleep(ticket.fate.way_back).await;
-        }
-        match ticket.fate.trouble {
-            Trouble::After(kind) => Err(ticket.error(kind)),
-            Trouble::Hangs => pending().await,
-            Trouble::None | Trouble::Before(_) => Ok(()),
-        }
-    }
-}
-
-impl Ticket {
-    fn error(&self, kind: ErrorKind) -> StorageError {
-        StorageError::new(kind, self.operation.name(), self.resource.clone())
-            .with_detail("as the test wants it")
     }
 }

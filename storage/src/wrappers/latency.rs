@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Outcome;
 use super::layered::{Call, Layer, wrap};
-use crate::{Account, Env, Result};
+use crate::{Account, Env};
 
-/// Delays each call by a fixed time before it is passed on. In virtual time the elapsed time over
-/// the delay is the length of the critical path.
+/// Delays each call by a fixed time, half of it on the way there and half on the way back: who
+/// gives up on a call may leave its effect behind. In virtual time the elapsed time over the delay
+/// is the length of the critical path.
 #[derive(Debug)]
 pub struct Latency {
     env: Env,
@@ -15,7 +17,7 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// The account with `delay` before each of its calls.
+    /// The account with `delay` in each of its calls.
     pub fn wrap(account: Account, env: Env, delay: Duration) -> Account {
         wrap(account, &Arc::new(Self { env, delay }))
     }
@@ -24,8 +26,13 @@ impl Latency {
 impl Layer for Latency {
     type Ticket = ();
 
-    async fn start(&self, _call: Call<'_>) -> Result<()> {
-        self.env.sleep(self.delay).await;
-        Ok(())
+    async fn start(&self, _call: Call<'_>) {
+        self.env.sleep(self.delay / 2).await;
+    }
+
+    async fn end(&self, (): (), _: Outcome) {
+        self.env
+            .sleep(self.delay.saturating_sub(self.delay / 2))
+            .await;
     }
 }

@@ -16,19 +16,35 @@ use crate::{
 /// What a wrapper does with a call.
 pub(super) trait Layer: Debug + Send + Sync + 'static {
     /// What `start` hands to `end`.
-    type Ticket: Send;
+    type Ticket: Send + Sync;
 
-    /// Before the call, which waits for it and is not made if this fails.
-    fn start(&self, call: Call<'_>) -> impl Future<Output = Result<Self::Ticket>> + Send;
+    /// Before the call; the call waits for it.
+    fn start(&self, call: Call<'_>) -> impl Future<Output = Self::Ticket> + Send;
 
-    /// After the call, unless its caller gave up on it. A failure here replaces the answer.
-    fn end(
+    /// On the way to the account and, with the answer, back; an error is what the caller gets
+    /// instead.
+    fn travel(
         &self,
-        _ticket: Self::Ticket,
-        _outcome: Outcome,
+        _ticket: &Self::Ticket,
+        _operation: Operation,
+        _way: Way,
     ) -> impl Future<Output = Result<()>> + Send {
         ready(Ok(()))
     }
+
+    /// After the call, unless its caller gave up on it.
+    fn end(&self, _ticket: Self::Ticket, _outcome: Outcome) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+}
+
+/// A direction of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The request's.
+    There,
+    /// The answer's.
+    Back,
 }
 
 pub(super) struct Call<'a> {
@@ -40,6 +56,7 @@ pub(super) struct Call<'a> {
 }
 
 pub(super) fn wrap<L: Layer>(inner: Account, layer: &Arc<L>) -> Account {
+    let clock = inner.clock.clone();
     let layered = Arc::new(Layered {
         inner,
         layer: layer.clone(),
@@ -48,6 +65,7 @@ pub(super) fn wrap<L: Layer>(inner: Account, layer: &Arc<L>) -> Account {
         queues: layered.clone(),
         tables: layered.clone(),
         blobs: layered,
+        clock,
     }
 }
 
@@ -74,12 +92,32 @@ impl<L: Layer> Layered<L> {
                 resource,
                 arguments,
             })
-            .await?;
-        let result = call.await;
-        let outcome = Outcome::of(&result, count);
-        self.layer.end(ticket, outcome).await?;
+            .await;
+        let result = self.carry(&ticket, operation, call).await;
+        self.layer.end(ticket, Outcome::of(&result, count)).await;
         result
     }
+
+    /// The call between its two ways. It is polled only after the first.
+    async fn carry<T>(
+        &self,
+        ticket: &L::Ticket,
+        operation: Operation,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        self.layer.travel(ticket, operation, Way::There).await?;
+        let answer = call.await;
+        self.layer.travel(ticket, operation, Way::Back).await?;
+        answer
+    }
+}
+
+/// The resource of a lease: a container, or container and blob.
+fn leased(container: &str, blob: Option<&str>) -> String {
+    blob.map_or_else(
+        || container.to_owned(),
+        |blob| format!("{container}/{blob}"),
+    )
 }
 
 fn nothing() -> Arguments {
@@ -241,10 +279,10 @@ impl<L: Layer> Tables for Layered<L> {
                 resource: table,
                 arguments: &|| Arguments::Writes(vec![write.clone()]),
             })
-            .await?;
-        let result = self.inner.tables.write(table, write).await;
-        let outcome = Outcome::of(&result, |_| 1);
-        self.layer.end(ticket, outcome).await?;
+            .await;
+        let call = self.inner.tables.write(table, write);
+        let result = self.carry(&ticket, Operation::Write, call).await;
+        self.layer.end(ticket, Outcome::of(&result, |_| 1)).await;
         result
     }
 
@@ -256,10 +294,10 @@ impl<L: Layer> Tables for Layered<L> {
                 resource: table,
                 arguments: &|| Arguments::Writes(writes.clone()),
             })
-            .await?;
-        let result = self.inner.tables.transact(table, writes).await;
-        let outcome = Outcome::of(&result, Vec::len);
-        self.layer.end(ticket, outcome).await?;
+            .await;
+        let call = self.inner.tables.transact(table, writes);
+        let result = self.carry(&ticket, Operation::Transact, call).await;
+        self.layer.end(ticket, Outcome::of(&result, Vec::len)).await;
         result
     }
 }
@@ -345,7 +383,7 @@ impl<L: Layer> Blobs for Layered<L> {
     async fn acquire_lease(
         &self,
         container: &str,
-        blob: &str,
+        blob: Option<&str>,
         lease: &str,
         seconds: Option<u32>,
     ) -> Result<()> {
@@ -353,7 +391,7 @@ impl<L: Layer> Blobs for Layered<L> {
             lease: lease.to_owned(),
             seconds,
         };
-        let name = format!("{container}/{blob}");
+        let name = leased(container, blob);
         let call = self
             .inner
             .blobs
@@ -362,17 +400,17 @@ impl<L: Layer> Blobs for Layered<L> {
             .await
     }
 
-    async fn renew_lease(&self, container: &str, blob: &str, lease: &str) -> Result<()> {
+    async fn renew_lease(&self, container: &str, blob: Option<&str>, lease: &str) -> Result<()> {
         let arguments = || Arguments::lease(lease);
-        let name = format!("{container}/{blob}");
+        let name = leased(container, blob);
         let call = self.inner.blobs.renew_lease(container, blob, lease);
         self.around(Operation::RenewLease, &name, &arguments, call, |()| 1)
             .await
     }
 
-    async fn release_lease(&self, container: &str, blob: &str, lease: &str) -> Result<()> {
+    async fn release_lease(&self, container: &str, blob: Option<&str>, lease: &str) -> Result<()> {
         let arguments = || Arguments::lease(lease);
-        let name = format!("{container}/{blob}");
+        let name = leased(container, blob);
         let call = self.inner.blobs.release_lease(container, blob, lease);
         self.around(Operation::ReleaseLease, &name, &arguments, call, |()| 1)
             .await
@@ -381,7 +419,7 @@ impl<L: Layer> Blobs for Layered<L> {
     async fn change_lease(
         &self,
         container: &str,
-        blob: &str,
+        blob: Option<&str>,
         lease: &str,
         proposed: &str,
     ) -> Result<()> {
@@ -389,7 +427,7 @@ impl<L: Layer> Blobs for Layered<L> {
             lease: lease.to_owned(),
             proposed: proposed.to_owned(),
         };
-        let name = format!("{container}/{blob}");
+        let name = leased(container, blob);
         let call = self
             .inner
             .blobs

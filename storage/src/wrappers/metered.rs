@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::layered::{Call, Layer, wrap};
 use super::{Operation, Outcome, Service};
-use crate::{Account, Result};
+use crate::Account;
 
 /// Counters of one account. A call counts when it is made, whatever becomes of it; retries inside
 /// of the backend are not seen.
@@ -52,16 +52,15 @@ impl Metered {
 impl Layer for Metered {
     type Ticket = Operation;
 
-    async fn start(&self, call: Call<'_>) -> Result<Operation> {
+    async fn start(&self, call: Call<'_>) -> Operation {
         self.calls[call.operation as usize].fetch_add(1, Ordering::Relaxed);
-        Ok(call.operation)
+        call.operation
     }
 
-    async fn end(&self, operation: Operation, outcome: Outcome) -> Result<()> {
+    async fn end(&self, operation: Operation, outcome: Outcome) {
         if operation == Operation::GetMessages && matches!(outcome, Outcome::Done(1..)) {
             self.gets_with_messages.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(())
     }
 }
 

@@ -148,7 +148,7 @@ impl Layer for Recording {
     /// The sequence number.
     type Ticket = u64;
 
-    async fn start(&self, call: Call<'_>) -> Result<u64> {
+    async fn start(&self, call: Call<'_>) -> u64 {
         // Made before the lock is taken, because it may copy much.
         let arguments = (call.arguments)();
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
@@ -165,10 +165,10 @@ impl Layer for Recording {
         } else {
             calls.missed += 1;
         }
-        Ok(sequence)
+        sequence
     }
 
-    async fn end(&self, sequence: u64, outcome: Outcome) -> Result<()> {
+    async fn end(&self, sequence: u64, outcome: Outcome) {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let found = calls
             .kept
@@ -176,6 +176,5 @@ impl Layer for Recording {
         if let Ok(index) = found {
             calls.kept[index].outcome = Some(outcome);
         }
-        Ok(())
     }
 }

@@ -31,6 +31,8 @@ impl fmt::Display for Kind {
 pub(crate) fn expand(kind: Kind, function: &Function) -> TokenStream {
     let Function {
         name,
+        version,
+        time_limit_seconds,
         item,
         context,
         input,
@@ -68,6 +70,15 @@ pub(crate) fn expand(kind: Kind, function: &Function) -> TokenStream {
     let output_type = quote_spanned! {output.span()=>
         <#output as #worker::__private::IntoOutcome>::Output
     };
+    let version = version
+        .as_ref()
+        .map(|version| quote!(const VERSION: &'static str = #version;));
+    let time_limit = time_limit_seconds.as_ref().map(|seconds| {
+        quote! {
+            const TIME_LIMIT: ::core::option::Option<::core::time::Duration> =
+                ::core::option::Option::Some(::core::time::Duration::from_secs(#seconds));
+        }
+    });
     quote! {
         #(#outer)*
         #[must_use]
@@ -84,6 +95,8 @@ pub(crate) fn expand(kind: Kind, function: &Function) -> TokenStream {
         #(#cfg)*
         impl #worker::#task for #ident {
             const NAME: &'static str = #name;
+            #version
+            #time_limit
             type Input = #input_type;
             type Output = #output_type;
 

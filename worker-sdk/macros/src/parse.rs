@@ -4,13 +4,17 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Error, FnArg, ItemFn, LitStr, PatType, Result, ReturnType, Signature, Token, Type};
+use syn::{
+    Error, FnArg, ItemFn, LitInt, LitStr, PatType, Result, ReturnType, Signature, Token, Type,
+};
 
 use crate::expand::Kind;
 
 /// A function that can be made a task.
 pub(crate) struct Function {
     pub(crate) name: LitStr,
+    pub(crate) version: Option<LitStr>,
+    pub(crate) time_limit_seconds: Option<LitInt>,
     pub(crate) item: ItemFn,
     pub(crate) context: PatType,
     pub(crate) input: PatType,
@@ -19,7 +23,14 @@ pub(crate) struct Function {
 
 impl Function {
     pub(crate) fn parse(kind: Kind, options: TokenStream, item: TokenStream) -> Result<Self> {
-        let Options { name } = syn::parse2(options)?;
+        let Options {
+            name,
+            version,
+            time_limit_seconds,
+        } = syn::parse2(options)?;
+        if matches!(kind, Kind::Activity) {
+            refuse(version.as_ref(), kind, "has no version of its own")?;
+        }
         let item: ItemFn = syn::parse2(item).map_err(|error| {
             let message = format!("#[{kind}] goes on an async function: {error}");
             Error::new(error.span(), message)
@@ -57,6 +68,8 @@ impl Function {
         });
         Ok(Self {
             name,
+            version,
+            time_limit_seconds,
             item,
             context,
             input,
@@ -98,28 +111,54 @@ fn refuse<T: ToTokens>(found: Option<T>, kind: Kind, why: &str) -> Result<()> {
     })
 }
 
-/// `name = "…"`.
+/// `name = "…", version = "…", time_limit_seconds = …`, each at most once.
+#[derive(Default)]
 struct Options {
     name: Option<LitStr>,
+    version: Option<LitStr>,
+    time_limit_seconds: Option<LitInt>,
 }
 
 impl Parse for Options {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        if input.is_empty() {
-            return Ok(Self { name: None });
+        let mut options = Self::default();
+        while !input.is_empty() {
+            let key: syn::Ident = input.parse()?;
+            input.parse::<Token![=]>()?;
+            let is_given_twice = match key.to_string().as_str() {
+                "name" => options.name.replace(not_blank(input)?).is_some(),
+                "version" => options.version.replace(not_blank(input)?).is_some(),
+                "time_limit_seconds" => {
+                    let seconds: LitInt = input.parse()?;
+                    if seconds.base10_parse::<u64>()? == 0 {
+                        let message = "a time limit is at least 1 second";
+                        return Err(Error::new_spanned(seconds, message));
+                    }
+                    options.time_limit_seconds.replace(seconds).is_some()
+                }
+                _ => {
+                    let message = "the options are `name = \"…\"`, `version = \"…\"` \
+                                   (orchestrators) and `time_limit_seconds = …`";
+                    return Err(Error::new_spanned(key, message));
+                }
+            };
+            if is_given_twice {
+                return Err(Error::new_spanned(key, "an option is given once"));
+            }
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
         }
-        let key: syn::Ident = input.parse()?;
-        if key != "name" {
-            return Err(Error::new_spanned(key, "the only option is `name = \"…\"`"));
-        }
-        input.parse::<Token![=]>()?;
-        let name: LitStr = input.parse()?;
-        if name.value().trim().is_empty() {
-            return Err(Error::new_spanned(name, "a wire name is not blank"));
-        }
-        input.parse::<Option<Token![,]>>()?;
-        Ok(Self { name: Some(name) })
+        Ok(options)
     }
+}
+
+fn not_blank(input: ParseStream<'_>) -> Result<LitStr> {
+    let text: LitStr = input.parse()?;
+    if text.value().trim().is_empty() {
+        return Err(Error::new_spanned(text, "a name or version is not blank"));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -167,10 +206,16 @@ mod tests {
             assert!(said.contains(message), "{said}");
         }
         let item = quote! { async fn f(_: C, _: ()) -> R {} };
-        let said = refused(quote!(version = "1"), item.clone());
-        assert!(said.contains("the only option is `name"), "{said}");
-        let said = refused(quote!(name = " "), item);
-        assert!(said.contains("a wire name is not blank"), "{said}");
+        for (options, message) in [
+            (quote!(retries = 1), "the options are `name"),
+            (quote!(name = " "), "not blank"),
+            (quote!(version = "1"), "has no version of its own"),
+            (quote!(time_limit_seconds = 0), "at least 1 second"),
+            (quote!(name = "a", name = "b"), "given once"),
+        ] {
+            let said = refused(options, item.clone());
+            assert!(said.contains(message), "{said}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The worked histories of chapter 04 §1.10 and chapter 03 §1.8.
 
-use crate::episode::{EpisodeOptions, ErrorMode, Outbound, task_failed_event};
+use crate::episode::{ErrorMode, Outbound, task_failed_event};
 use crate::harness::{Hub, Plan};
 use crate::{EventKind, FailureDetails, OrchestrationStatus, Timestamp};
 use Plan::{Call, Child, Event, Seq, Timer};
@@ -157,10 +157,7 @@ fn e_a_caught_failure_is_just_a_value() {
         Plan::Catch(Box::new(Call("Fail"))),
         Plan::Fail("own"),
     ]));
-    hub.options = EpisodeOptions {
-        error_mode: ErrorMode::Exceptions,
-        ..hub.options
-    };
+    hub.options.error_mode = ErrorMode::Exceptions;
     let target = hub.current();
     let failed = task_failed_event(0, FailureDetails::new("E", "boom"), ErrorMode::Exceptions);
     let answer = hub.addressed(failed, target);

@@ -128,6 +128,16 @@ impl HubSettings {
                 self.max_grpc_message_size_bytes,
                 any.clone(),
             ),
+            number(
+                "rust.retention.maxInstancesPerSecond",
+                self.retention.max_instances_per_second,
+                any.clone(),
+            ),
+            number(
+                "rust.sweeper.maxItemsPerSecond",
+                self.sweeper.max_items_per_second,
+                any.clone(),
+            ),
             number("rust.poisonAfter", self.poison_after.unwrap_or(1), any),
         ]
     }
@@ -164,6 +174,8 @@ impl HubSettings {
                 "storageProvider.partitionTableOperationTimeout",
                 self.partition_table_operation_timeout,
             ),
+            Limit::positive("rust.retention.interval", self.retention.interval),
+            Limit::positive("rust.sweeper.interval", self.sweeper.interval),
             Limit::positive("lease_acquire_interval", self.lease_acquire_interval),
             Limit::positive("lease_renew_interval", self.lease_renew_interval),
             Limit::span("lease_interval", self.lease_interval, low, high),

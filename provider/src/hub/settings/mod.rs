@@ -8,6 +8,7 @@ mod read;
 mod sources;
 
 mod time_span;
+mod upkeep;
 mod value;
 mod warning;
 
@@ -23,6 +24,7 @@ pub use kinds::{
 
 pub(in crate::hub) use sources::AppSettings;
 pub use sources::SettingsSources;
+pub use upkeep::{RetentionSettings, SweeperSettings};
 pub use warning::SettingsWarning;
 
 use super::connection::StoreChoice;
@@ -184,6 +186,10 @@ pub struct HubSettings {
     pub unregistered: Unregistered,
     /// Deliveries after which a message counts as poison (`rust.poisonAfter`). Default none.
     pub poison_after: Option<u32>,
+    /// How long finished instances are kept. Default: for ever.
+    pub retention: RetentionSettings,
+    /// Whether damage is looked for and repaired. Default: only when asked.
+    pub sweeper: SweeperSettings,
     /// All short cuts of design §7 off: message by message as .NET (`rust.plain`). Default false.
     pub plain: bool,
 }
@@ -247,6 +253,8 @@ impl HubSettings {
             error_mode: ErrorMode::Both,
             unregistered: Unregistered::Abandon,
             poison_after: None,
+            retention: RetentionSettings::default(),
+            sweeper: SweeperSettings::default(),
             plain: false,
         }
     }

@@ -9,7 +9,7 @@ use super::limits::ROOT;
 use super::sources::{AppSettings, Keys, SettingsSources};
 use super::value::SettingValue;
 use super::warning::{self, SettingsWarning};
-use super::{HubSettings, PartitionManagement, hub_name};
+use super::{HubSettings, PartitionManagement, RetentionSettings, SweeperSettings, hub_name};
 
 /// The connection that a Functions host uses if none is named (chapter 01 §4.3), and the app
 /// setting that it stands for.
@@ -280,9 +280,31 @@ impl Reader<'_> {
         self.read("rust.poisonAfter", &mut s.poison_after)?;
         self.read("rust.plain", &mut s.plain)?;
         self.read("rust.workerId", &mut s.worker_id)?;
+        self.upkeep(&mut s.retention, &mut s.sweeper)?;
         self.read(
             "rust.allowPartitionCountChange",
             &mut s.allow_partition_count_change,
+        )
+    }
+
+    fn upkeep(
+        &mut self,
+        retention: &mut RetentionSettings,
+        sweeper: &mut SweeperSettings,
+    ) -> Result<(), SettingsError> {
+        self.read("rust.retention.completed", &mut retention.completed)?;
+        self.read("rust.retention.failed", &mut retention.failed)?;
+        self.read("rust.retention.terminated", &mut retention.terminated)?;
+        self.read("rust.retention.interval", &mut retention.interval)?;
+        self.read(
+            "rust.retention.maxInstancesPerSecond",
+            &mut retention.max_instances_per_second,
+        )?;
+        self.read("rust.sweeper.enabled", &mut sweeper.enabled)?;
+        self.read("rust.sweeper.interval", &mut sweeper.interval)?;
+        self.read(
+            "rust.sweeper.maxItemsPerSecond",
+            &mut sweeper.max_items_per_second,
         )
     }
 

@@ -1,23 +1,27 @@
 //! The table manager ("V3"): rows of `{Hub}Partitions` (chapter 01 §5.3).
 
 mod balance;
-mod drain;
 mod pass;
 mod row;
 mod run;
 mod step;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use durabletask_storage::{Account, Env, Queues, Scope, Tables};
-use tokio::sync::watch;
+use durabletask_storage::{Account, Env, Queues, Scope, ServiceClock, Tables};
 
+use super::background::Background;
 use super::{Ownership, PartitionHost, PartitionManager, StopError};
 use crate::hub::HubSettings;
 pub(crate) use row::LeaseRow;
-use run::{Run, Signal};
+use run::Run;
+
+/// How much earlier than the row says we stop counting on a lease: others judge it by their own
+/// clocks, which may differ from ours by about this much (R5-19; the dates of storage's answers
+/// alone leave 1 s open).
+const CLOCK_MARGIN: Duration = Duration::from_secs(3);
 
 /// Shares partitions through rows of `{Hub}Partitions`; the default of .NET providers since 2.0.
 ///
@@ -27,7 +31,7 @@ use run::{Run, Signal};
 pub struct TablePartitionManager {
     config: Arc<Config>,
     ownership: Ownership,
-    running: Mutex<Option<Running>>,
+    background: Background,
 }
 
 /// What every pass needs and nothing changes.
@@ -40,23 +44,11 @@ struct Config {
     hub: String,
     worker_id: String,
     env: Env,
+    /// Compared with what other workers wrote: not the local clock, which may be off (R5-19).
+    clock: ServiceClock,
     lease: Duration,
     pass_interval: Duration,
     pass_limit: Duration,
-}
-
-/// A loop under way, or ended and not yet replaced.
-#[derive(Debug)]
-struct Running {
-    signal: Arc<Signal>,
-    /// Set when the loop has ended in an orderly way; closed without a value if it was aborted.
-    ended: watch::Receiver<Option<Result<(), StopError>>>,
-}
-
-impl Running {
-    fn is_over(&self) -> bool {
-        self.ended.borrow().is_some() || self.ended.has_changed().is_err()
-    }
 }
 
 impl TablePartitionManager {
@@ -75,14 +67,15 @@ impl TablePartitionManager {
             hub: settings.hub_name.to_lowercase(),
             worker_id: worker_id.into(),
             env: env.clone(),
+            clock: account.clock.clone(),
             lease: settings.lease_interval,
             pass_interval: settings.lease_acquire_interval,
             pass_limit: settings.partition_table_operation_timeout,
         };
         Self {
-            ownership: Ownership::new(env.clone(), config.lease),
+            ownership: Ownership::new(env.clone(), config.lease.saturating_sub(CLOCK_MARGIN)),
             config: Arc::new(config),
-            running: Mutex::default(),
+            background: Background::default(),
         }
     }
 }
@@ -90,39 +83,14 @@ impl TablePartitionManager {
 #[async_trait]
 impl PartitionManager for TablePartitionManager {
     fn start(&self, scope: &Scope, host: Arc<dyn PartitionHost>) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if running.as_ref().is_some_and(|running| !running.is_over()) {
-            return;
-        }
-        let (set_ended, ended) = watch::channel(None);
-        let signal = Arc::new(Signal::default());
-        let run = Run::new(
-            self.config.clone(),
-            self.ownership.clone(),
-            host,
-            scope.clone(),
-            signal.clone(),
-        );
-        *running = Some(Running { signal, ended });
-        scope.spawn(async move {
-            let outcome = run.run().await;
-            set_ended.send_replace(Some(outcome));
+        self.background.start(scope, |signal| {
+            let (config, ownership) = (self.config.clone(), self.ownership.clone());
+            Run::new(config, ownership, host, scope.clone(), signal).run()
         });
     }
 
     async fn stop(&self) -> Result<(), StopError> {
-        let mut ended = {
-            let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(running) = running.as_ref() else {
-                return Ok(());
-            };
-            running.signal.stop();
-            running.ended.clone()
-        };
-        let outcome = ended.wait_for(Option::is_some).await;
-        outcome.map_or(Err(StopError::Aborted), |ended| {
-            ended.clone().unwrap_or(Ok(()))
-        })
+        self.background.stop().await
     }
 
     fn ownership(&self) -> Ownership {

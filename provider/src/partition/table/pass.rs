@@ -3,11 +3,11 @@
 use durabletask_storage::{Condition, ErrorKind, Query, Result, StorageError, Write};
 
 use super::balance::rows_to_ask_for;
-use super::drain::Drain;
 use super::row::LeaseRow;
-use super::run::{Run, lease_clock};
+use super::run::Run;
 use super::step::{Step, step};
 use crate::partition::PartitionId;
+use crate::partition::drain::Drain;
 
 /// What a pass that succeeded leaves behind.
 #[derive(Debug, Default, Clone, Copy)]
@@ -101,7 +101,7 @@ impl Run {
         if !self.is_mine(row) {
             self.lose(row.partition);
         }
-        let now = lease_clock(&self.config.env);
+        let now = self.config.clock.now();
         let drain = self.drain_state(row.partition);
         match step(row, &self.config.worker_id, now, drain, stopping) {
             Step::Count(worker) => census.count(worker, index),
@@ -156,7 +156,7 @@ impl Run {
     async fn renew(&self, row: &mut LeaseRow, draining: bool) -> Result<()> {
         // Read first, so that our own view of the lease never outlasts what others read.
         let sent = self.config.env.monotonic();
-        let now = lease_clock(&self.config.env);
+        let now = self.config.clock.now();
         row.last_renewal = Some(now);
         row.expires_at = Some(now.saturating_add(self.config.lease));
         row.is_draining = draining;

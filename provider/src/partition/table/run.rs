@@ -2,51 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use durabletask_core::Timestamp;
-use durabletask_storage::{Env, Scope};
-use tokio::sync::Notify;
+use durabletask_storage::Scope;
 
-use super::Config;
-use super::drain::Drain;
 use super::pass::Outcome;
-use super::step::DrainState;
+use super::{CLOCK_MARGIN, Config};
+use crate::partition::background::{STOP_LIMIT, Signal};
+use crate::partition::drain::{Drain, DrainState};
 use crate::partition::{Ownership, PartitionHost, PartitionId, StopError};
 
 /// Pause after a pass that saw a drain or waits for a partition.
 const PENDING_PAUSE: Duration = Duration::from_secs(1);
 /// Failed passes in a row that are repeated without a pause.
 const HASTY_FAILURES: u32 = 9;
-/// How long a stop may take (§5.3.6).
-const STOP_LIMIT: Duration = Duration::from_secs(600);
-
-/// The clock of leases, compared with other workers' clocks. For now the wall clock; the offset
-/// learned from storage (design §8) comes in here.
-pub(super) fn lease_clock(env: &Env) -> Timestamp {
-    env.now()
-}
-
-/// How the manager talks to its loop.
-#[derive(Debug, Default)]
-pub(super) struct Signal {
-    stopping: AtomicBool,
-    /// Ends the pause between two passes: a stop was asked for, or a drain has ended.
-    pub(super) wake: Arc<Notify>,
-}
-
-impl Signal {
-    /// Asks the loop to release everything and end.
-    pub(super) fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
-        self.wake.notify_one();
-    }
-
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
-    }
-}
 
 /// The state of one loop.
 pub(super) struct Run {
@@ -126,11 +95,12 @@ impl Run {
         succeeded: Duration,
     ) -> Option<Result<(), StopError>> {
         let now = self.config.env.monotonic();
+        let counted_on = self.config.lease.saturating_sub(CLOCK_MARGIN);
+        if failures > 0 && now.saturating_sub(succeeded) >= counted_on {
+            return Some(Err(StopError::Unreachable));
+        }
         if failures > 0 && self.held.is_empty() {
             return Some(Ok(()));
-        }
-        if failures > 0 && now.saturating_sub(succeeded) >= self.config.lease {
-            return Some(Err(StopError::Unreachable));
         }
         (now.saturating_sub(began) >= STOP_LIMIT)
             .then(|| Err(StopError::TimedOut(STOP_LIMIT.as_secs())))

@@ -3,17 +3,7 @@
 use durabletask_core::Timestamp;
 
 use super::row::LeaseRow;
-
-/// How far this worker's own drain of a partition is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DrainState {
-    /// None was started in this period of ownership.
-    None,
-    /// Sessions are finishing.
-    Running,
-    /// Nothing is in flight any more, or the wait was given up.
-    Done,
-}
+use crate::partition::drain::DrainState;
 
 /// What to do with a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

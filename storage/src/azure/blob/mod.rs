@@ -29,7 +29,37 @@ impl AzureBlobs {
             transport,
         }
     }
+
+    /// A lease operation on a container itself, which the crates of the control plane cannot
+    /// change.
+    async fn container_lease(
+        &self,
+        operation: &'static str,
+        container: &str,
+        action: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<()> {
+        let mut request = Request::new(
+            Service::Blob,
+            Method::PUT,
+            format!("/{}", encode(container)),
+            Repeat::Idempotent,
+            operation,
+            container,
+        )
+        .query("comp", "lease")
+        .query("restype", "container")
+        .header("x-ms-lease-action", action);
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
+        request.lease = true;
+        self.transport.send(request).await.map(drop)
+    }
 }
+
+/// The header with the id of a lease that is held.
+const LEASE_ID: &str = "x-ms-lease-id";
 
 #[async_trait]
 impl Blobs for AzureBlobs {
@@ -67,7 +97,7 @@ impl Blobs for AzureBlobs {
             PutCondition::Matches(etag) => request.header("if-match", etag.0.clone()),
         };
         if let Some(lease) = lease {
-            request = request.header("x-ms-lease-id", lease);
+            request = request.header(LEASE_ID, lease);
         }
         match self.transport.send(request).await {
             Ok(answer) => etag(OPERATION, container, blob, &answer),
@@ -114,7 +144,7 @@ impl Blobs for AzureBlobs {
             OPERATION,
         )?;
         if let Some(lease) = lease {
-            request = request.header("x-ms-lease-id", lease);
+            request = request.header(LEASE_ID, lease);
         }
         match self.transport.send(request).await {
             Ok(_) => Ok(true),
@@ -158,44 +188,76 @@ impl Blobs for AzureBlobs {
     async fn acquire_lease(
         &self,
         container: &str,
-        blob: &str,
+        blob: Option<&str>,
         lease: &str,
         seconds: Option<u32>,
     ) -> Result<()> {
-        let seconds = match seconds {
+        const OPERATION: &str = "acquire_lease";
+        let seconds = match seconds.map(u8::try_from) {
             None => None,
-            Some(seconds) => match u8::try_from(seconds) {
-                Ok(seconds @ 15..=60) => Some(seconds),
-                _ => {
-                    return Err(invalid(
-                        "acquire_lease",
-                        container,
-                        blob,
-                        "a lease lasts 15 to 60 seconds, or for ever",
-                    ));
-                }
-            },
+            Some(Ok(seconds @ 15..=60)) => Some(seconds),
+            Some(_) => {
+                return Err(invalid(
+                    OPERATION,
+                    container,
+                    blob.unwrap_or_default(),
+                    "a lease lasts 15 to 60 seconds, or for ever",
+                ));
+            }
+        };
+        let Some(blob) = blob else {
+            let duration = seconds.map_or_else(|| "-1".to_owned(), |seconds| seconds.to_string());
+            let headers = [
+                ("x-ms-proposed-lease-id", lease),
+                ("x-ms-lease-duration", &duration),
+            ];
+            return self
+                .container_lease(OPERATION, container, "acquire", &headers)
+                .await;
         };
         self.control
             .acquire_lease(container, blob, lease, seconds)
             .await
     }
 
-    async fn renew_lease(&self, container: &str, blob: &str, lease: &str) -> Result<()> {
+    async fn renew_lease(&self, container: &str, blob: Option<&str>, lease: &str) -> Result<()> {
+        let Some(blob) = blob else {
+            return self
+                .container_lease("renew_lease", container, "renew", &[(LEASE_ID, lease)])
+                .await;
+        };
         self.control.renew_lease(container, blob, lease).await
     }
 
-    async fn release_lease(&self, container: &str, blob: &str, lease: &str) -> Result<()> {
+    async fn release_lease(&self, container: &str, blob: Option<&str>, lease: &str) -> Result<()> {
+        let Some(blob) = blob else {
+            let released = self
+                .container_lease("release_lease", container, "release", &[(LEASE_ID, lease)])
+                .await;
+            return match released {
+                // An unanswered attempt gave it up.
+                Err(error) if error.is_after_unknown() && error.kind() == ErrorKind::LeaseLost => {
+                    Ok(())
+                }
+                other => other,
+            };
+        };
         self.control.release_lease(container, blob, lease).await
     }
 
     async fn change_lease(
         &self,
         container: &str,
-        blob: &str,
+        blob: Option<&str>,
         lease: &str,
         proposed: &str,
     ) -> Result<()> {
+        let Some(blob) = blob else {
+            let headers = [(LEASE_ID, lease), ("x-ms-proposed-lease-id", proposed)];
+            return self
+                .container_lease("change_lease", container, "change", &headers)
+                .await;
+        };
         self.control
             .change_lease(container, blob, lease, proposed)
             .await

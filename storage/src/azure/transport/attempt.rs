@@ -124,6 +124,11 @@ impl Transport {
         };
         let status = response.status().as_u16();
         let headers = response.headers().clone();
+        let date = headers.get("date").and_then(|date| date.to_str().ok());
+        if let Some(date) = date.and_then(http_date::parse) {
+            self.clock
+                .observe(date, attempt.began, self.env.monotonic());
+        }
         let body: Bytes = match response.bytes().await {
             Ok(body) => body,
             Err(error) => return Outcome::Failed(self.unanswered(attempt, error)),

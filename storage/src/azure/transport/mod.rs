@@ -18,6 +18,7 @@ use tracing::Instrument;
 
 use super::connection::{Connection, Credential, Secret, Service, is_loopback};
 use super::options::AzureOptions;
+use crate::clock::ServiceClock;
 use crate::env::Env;
 use crate::error::{ErrorKind, Result, StorageError};
 use attempt::Outcome;
@@ -40,6 +41,7 @@ pub(crate) struct Transport {
     limit: Semaphore,
     options: AzureOptions,
     env: Env,
+    clock: ServiceClock,
 }
 
 /// Everything secret.
@@ -80,6 +82,7 @@ impl Transport {
             authorization,
             limit: Semaphore::new(options.max_concurrency.clamp(1, Semaphore::MAX_PERMITS)),
             options,
+            clock: ServiceClock::learning(env.clone()),
             env,
         })
     }
@@ -106,6 +109,11 @@ impl Transport {
 
     pub(crate) fn env(&self) -> &Env {
         &self.env
+    }
+
+    /// The account's time, learned from its answers.
+    pub(crate) fn clock(&self) -> &ServiceClock {
+        &self.clock
     }
 
     /// Sends the request until it is answered for good or the retry limits end. Answers other

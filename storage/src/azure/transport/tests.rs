@@ -59,6 +59,20 @@ fn shown(error: &StorageError) -> String {
 }
 
 #[tokio::test]
+async fn the_clock_follows_the_dates_of_answers() {
+    let dated = Step::answer(
+        200,
+        &[("Date", "Sat, 21 Nov 2026 12:30:48 GMT")],
+        PUT_ANSWER,
+    );
+    let bench = bench([dated]).await;
+    bench.account.queues.count_messages("q").await.unwrap_err();
+    bench.clock.advance(Duration::from_secs(3));
+    let middle = "2026-11-21T12:30:51.5Z".parse().unwrap();
+    assert_eq!(bench.account.clock.now(), middle);
+}
+
+#[tokio::test]
 async fn the_identical_request_is_sent_again_newly_signed() {
     let bench = bench([Step::Reset, busy(), Step::answer(201, &[], PUT_ANSWER)]).await;
     let sent = bench
@@ -350,7 +364,7 @@ async fn the_control_plane_keeps_statuses_and_retries() {
     let error = bench
         .account
         .blobs
-        .acquire_lease("c", "a/b", lease, Some(15))
+        .acquire_lease("c", Some("a/b"), lease, Some(15))
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LeaseLost);
@@ -381,7 +395,11 @@ async fn leases_pass_by_the_queue_of_other_requests() {
         server.has_received(1).await;
         assert!((&mut waiting).now_or_never().is_none());
         let lease = "11111111-1111-1111-1111-111111111111";
-        account.blobs.renew_lease("c", "b", lease).await.unwrap();
+        account
+            .blobs
+            .renew_lease("c", Some("b"), lease)
+            .await
+            .unwrap();
         assert!(
             (&mut waiting).now_or_never().is_none(),
             "there is one place"

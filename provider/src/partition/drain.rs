@@ -7,11 +7,22 @@ use durabletask_storage::Scope;
 use futures::future::{AbortHandle, abortable};
 use tokio::sync::Notify;
 
-use super::step::DrainState;
-use crate::partition::{PartitionHost, PartitionId};
+use super::{PartitionHost, PartitionId};
 
-/// How long sessions may take to finish before the partition is handed over all the same (§5.3.3).
+/// How long sessions may take to finish before the partition is handed over all the same (§5.3.3,
+/// R5-38).
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+
+/// How far this worker's own drain of a partition is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DrainState {
+    /// None was started in this period of ownership.
+    None,
+    /// Sessions are finishing.
+    Running,
+    /// Nothing is in flight any more, or the wait was given up.
+    Done,
+}
 
 /// One drain, of one period of ownership (R5-25). Dropping it ends the wait.
 #[derive(Debug)]

@@ -1,0 +1,230 @@
+//! Rewinding failed instances: history and instance rows (chapter 03 §7.3).
+
+use std::collections::BTreeSet;
+
+use durabletask_core::EventType;
+use durabletask_storage::{Condition, ErrorKind, Row, StorageError, Write};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::TaskHub;
+use crate::error::TaskHubError;
+use crate::wire::rewound::{self, Failure};
+use crate::wire::{WireError, filter, history_row, instance_row};
+
+/// What a rewind went through, an instance and its failed descendants.
+#[derive(Debug, Default)]
+pub(crate) struct Rewound {
+    /// Instances to wake: those without failed children.
+    pub(crate) leaves: Vec<String>,
+    seen: BTreeSet<String>,
+}
+
+/// An execution that was rewound and has not run since.
+#[derive(Debug)]
+pub(crate) struct Asleep {
+    /// Children that were rewound with it.
+    children: Vec<String>,
+}
+
+impl TaskHub {
+    /// Takes the failures out of an instance's history, children first. Each row is replaced under
+    /// the ETag that was read; the sentinel is not touched. Price: two table transactions, two or
+    /// three per failure, one for the instance row; the same for every failed descendant.
+    ///
+    /// Where the chapter's algorithm breaks off in the middle (a decision whose row an interrupted
+    /// rewind has rewritten already), this one goes on.
+    pub(crate) fn rewind_rows<'a>(
+        &'a self,
+        instance_id: &'a str,
+        rewound: &'a mut Rewound,
+    ) -> BoxFuture<'a, Result<(), TaskHubError>> {
+        async move {
+            if !rewound.seen.insert(instance_id.to_owned()) {
+                return Ok(());
+            }
+            let execution_id = self.execution_to_rewind(instance_id).await?;
+            let table = &self.tables().history;
+            let failures = self
+                .query_all(table, filter::failures(instance_id, &execution_id))
+                .await?;
+            let (mut has_child, mut has_task) = (false, false);
+            for failure in failures {
+                let what = rewound::failure_of(&failure).map_err(unreadable(&failure))?;
+                match what {
+                    Failure::Orchestration => {}
+                    Failure::Task(id) => {
+                        has_task = true;
+                        let scheduled = self
+                            .decision(instance_id, &execution_id, id, EventType::TaskScheduled)
+                            .await?;
+                        if let Some(row) = scheduled {
+                            self.replace_row(row, rewound::blank).await?;
+                        }
+                    }
+                    Failure::Child(id) => {
+                        has_child = true;
+                        let created = EventType::SubOrchestrationCreated;
+                        let created = self
+                            .decision(instance_id, &execution_id, id, created)
+                            .await?;
+                        if let Some(row) = created {
+                            let child = rewound::child_of(&row).map_err(unreadable(&row))?;
+                            let child = child.to_owned();
+                            self.replace_row(row, rewound::mark).await?;
+                            self.rewind_rows(&child, rewound).await?;
+                        }
+                    }
+                }
+                self.replace_row(failure, rewound::blank).await?;
+            }
+            let now = self.env().now();
+            let row = instance_row::rewind_row(instance_id, now);
+            let write = Write::Merge(row, Condition::Exists);
+            let instances = &self.tables().instances;
+            self.account().tables.write(instances, write).await?;
+            if has_child {
+                return Ok(());
+            }
+            rewound.leaves.push(instance_id.to_owned());
+            if !has_task {
+                // Perhaps an interrupted rewind dealt with them, and nobody woke the children.
+                let children = self.rewound_children(instance_id, &execution_id).await?;
+                rewound.leaves.extend(self.asleep_below(children).await?);
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    /// The current execution. .NET takes that of the last `OrchestratorStarted` row, which may be
+    /// a left-over of a longer, earlier execution (§7.3 TRAP): if the rows disagree, the sentinel
+    /// decides.
+    async fn execution_to_rewind(&self, instance_id: &str) -> Result<String, TaskHubError> {
+        let table = &self.tables().history;
+        let rows = self.query_all(table, filter::episodes(instance_id)).await?;
+        let executions: BTreeSet<_> = rows.iter().map(history_row::execution_id).collect();
+        let last = rows.last().and_then(history_row::execution_id);
+        let mut current = last.map(str::to_owned);
+        if executions.len() > 1 {
+            let sentinel = self.sentinel_row(instance_id).await?;
+            let named = sentinel.as_ref().and_then(history_row::execution_id);
+            current = named.map(str::to_owned).or(current);
+        }
+        current.ok_or_else(|| TaskHubError::NoHistory {
+            instance_id: instance_id.to_owned(),
+        })
+    }
+
+    async fn sentinel_row(&self, instance_id: &str) -> Result<Option<Row>, StorageError> {
+        let key = crate::wire::names::escape_key(instance_id);
+        let keys = durabletask_storage::RowKeys {
+            partition: &key,
+            row: crate::wire::names::SENTINEL_ROW_KEY,
+        };
+        let tables = &self.account().tables;
+        tables.get_row(&self.tables().history, keys).await
+    }
+
+    /// The row of the decision with that task id that has not been taken out of the replay.
+    async fn decision(
+        &self,
+        instance_id: &str,
+        execution_id: &str,
+        task_id: i32,
+        event: EventType,
+    ) -> Result<Option<Row>, StorageError> {
+        let query = filter::decision(instance_id, execution_id, task_id, event);
+        let rows = self.query_all(&self.tables().history, query).await?;
+        Ok(rows.into_iter().next())
+    }
+
+    async fn replace_row(
+        &self,
+        mut row: Row,
+        change: impl FnOnce(&mut Row) -> Result<(), WireError>,
+    ) -> Result<(), TaskHubError> {
+        change(&mut row).map_err(unreadable(&row))?;
+        let Some(etag) = row.etag.clone() else {
+            let error = StorageError::new(ErrorKind::Other, "query", &self.tables().history);
+            return Err(error.with_detail("a row came without its ETag").into());
+        };
+        let write = Write::Replace(row, Condition::Matches(etag));
+        let tables = &self.account().tables;
+        tables.write(&self.tables().history, write).await?;
+        Ok(())
+    }
+
+    /// Whether the execution was rewound and has not run since. Price: one table transaction per
+    /// 1,000 rows.
+    pub(crate) async fn asleep(
+        &self,
+        instance_id: &str,
+        execution_id: &str,
+    ) -> Result<Option<Asleep>, TaskHubError> {
+        let query = filter::history(instance_id, Some(execution_id));
+        let mut rows = self.query_all(&self.tables().history, query).await?;
+        rows.retain(|row| !history_row::is_sentinel(row));
+        if !rewound::is_asleep(&rows) {
+            return Ok(None);
+        }
+        let children = marked_children(&rows)?;
+        Ok(Some(Asleep { children }))
+    }
+
+    /// That instance and its rewound descendants, as far as they sleep.
+    pub(crate) async fn asleep_below(
+        &self,
+        mut pending: Vec<String>,
+    ) -> Result<Vec<String>, TaskHubError> {
+        let mut seen = BTreeSet::new();
+        let mut found = Vec::new();
+        while let Some(instance_id) = pending.pop() {
+            if !seen.insert(instance_id.clone()) {
+                continue;
+            }
+            let row = self.instance_row(&instance_id, false).await?;
+            let Some(row) = row.filter(instance_row::InstanceRow::is_pending) else {
+                continue;
+            };
+            let Some(execution_id) = row.execution_id else {
+                continue;
+            };
+            if let Some(asleep) = self.asleep(&instance_id, &execution_id).await? {
+                pending.extend(asleep.children);
+                found.push(instance_id);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn rewound_children(
+        &self,
+        instance_id: &str,
+        execution_id: &str,
+    ) -> Result<Vec<String>, TaskHubError> {
+        let created = EventType::SubOrchestrationCreated;
+        let query = filter::events_of_type(instance_id, execution_id, created);
+        let rows = self.query_all(&self.tables().history, query).await?;
+        marked_children(&rows)
+    }
+}
+
+fn marked_children(rows: &[Row]) -> Result<Vec<String>, TaskHubError> {
+    let is_marked_child = |row: &&Row| {
+        history_row::event_type(row).ok() == Some(EventType::SubOrchestrationCreated)
+            && rewound::is_marked(row)
+    };
+    let children = rows.iter().filter(is_marked_child);
+    children
+        .map(|row| {
+            let child = rewound::child_of(row).map_err(unreadable(row))?;
+            Ok(child.to_owned())
+        })
+        .collect()
+}
+
+fn unreadable(row: &Row) -> impl FnOnce(WireError) -> TaskHubError + use<> {
+    let what = super::load::row_name(row);
+    move |source| TaskHubError::unreadable(what, source)
+}
