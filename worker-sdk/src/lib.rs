@@ -56,6 +56,7 @@ mod running;
 mod shared;
 mod shutdown;
 mod task;
+pub mod testing;
 mod threads;
 mod typed;
 mod worker;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+mod app_lease;
+mod blob;
 mod machine;
 mod sharing;
 mod shutdown;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use durabletask_azurestorage::hub::PartitionManagement::{Legacy, Safe, Table};
 use durabletask_azurestorage::partition::PartitionId;
 
-use crate::world::{on_hub, spread};
+use crate::world::{on_hub, on_hub_of, spread};
 
 #[test]
 fn a_worker_cut_off_gives_up_before_others_take_over_and_comes_back() {
@@ -33,7 +34,8 @@ fn a_worker_cut_off_gives_up_before_others_take_over_and_comes_back() {
 #[test]
 fn no_partition_ever_has_two_owners() {
     for seed in 0..60 {
-        on_hub(seed, 8, |world| async move {
+        let management = [Table, Safe, Legacy][usize::try_from(seed % 3).unwrap()];
+        on_hub_of(management, seed, 8, |world| async move {
             let names = ["a", "b", "c", "d"];
             let drains = Duration::from_millis(1 + world.env.random_u64() % 4_000);
             let workers = names.map(|name| world.worker(name, drains));
@@ -47,7 +49,7 @@ fn no_partition_ever_has_two_owners() {
                 world.pass(world.env.random_unit() * 30.0).await;
                 let index = usize::try_from(world.env.random_u64() % 4).unwrap();
                 let worker = &workers[index];
-                match world.env.random_u64() % 4 {
+                match world.env.random_u64() % 5 {
                     0 => {
                         worker.crash();
                         generation += 1;
@@ -60,6 +62,10 @@ fn no_partition_ever_has_two_owners() {
                         workers[index].start();
                     }
                     2 => worker.network.cut(true),
+                    3 => {
+                        let seconds = world.env.random_u64() % 60;
+                        worker.machine.stop_for(Duration::from_secs(seconds));
+                    }
                     _ => worker.network.cut(false),
                 }
             }

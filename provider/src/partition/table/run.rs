@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use durabletask_storage::Scope;
 
-use super::Config;
 use super::pass::Outcome;
+use super::{CLOCK_MARGIN, Config};
 use crate::partition::background::{STOP_LIMIT, Signal};
 use crate::partition::drain::{Drain, DrainState};
 use crate::partition::{Ownership, PartitionHost, PartitionId, StopError};
@@ -95,11 +95,12 @@ impl Run {
         succeeded: Duration,
     ) -> Option<Result<(), StopError>> {
         let now = self.config.env.monotonic();
+        let counted_on = self.config.lease.saturating_sub(CLOCK_MARGIN);
+        if failures > 0 && now.saturating_sub(succeeded) >= counted_on {
+            return Some(Err(StopError::Unreachable));
+        }
         if failures > 0 && self.held.is_empty() {
             return Some(Ok(()));
-        }
-        if failures > 0 && now.saturating_sub(succeeded) >= self.config.lease {
-            return Some(Err(StopError::Unreachable));
         }
         (now.saturating_sub(began) >= STOP_LIMIT)
             .then(|| Err(StopError::TimedOut(STOP_LIMIT.as_secs())))
