@@ -11,6 +11,7 @@ use benchmarks::{Error, hop, replay, report};
 use clap::{Args, Parser, ValueEnum};
 use durabletask_storage::Env;
 use serde_json::json;
+use tracing_subscriber::EnvFilter;
 
 /// Measures durable orchestrations. Build with --release before believing any time.
 #[derive(Parser)]
@@ -40,8 +41,8 @@ struct LoadArguments {
     /// What to run
     #[arg(long, value_enum, default_value = "all")]
     workload: Which,
-    /// Sequences of five activities; a tenth of it, at least one, is fan-outs
-    #[arg(short = 'n', long, default_value_t = 1_000)]
+    /// Orchestrations of each kind
+    #[arg(short = 'n', long, default_value_t = 200)]
     count: u32,
     /// Orchestrations at the same time
     #[arg(long, default_value_t = 50)]
@@ -81,6 +82,9 @@ enum Kind {
 }
 
 fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    log.with_writer(std::io::stderr).init();
     match run(Command::parse()) {
         Ok(text) => {
             print!("{text}");
@@ -116,19 +120,18 @@ async fn run_loads(arguments: LoadArguments) -> Result<String, Error> {
         partitions: arguments.partitions,
         concurrency: arguments.slots,
     };
-    let fan_outs = (arguments.count / 10).max(1);
     let loads = [
-        (Which::Hello, Workload::HelloSequence5, arguments.count),
-        (Which::FanOut, Workload::FanOut, fan_outs),
+        (Which::Hello, Workload::HelloSequence5),
+        (Which::FanOut, Workload::FanOut),
     ];
     let mut measured = Vec::new();
-    for (which, workload, count) in loads {
+    for (which, workload) in loads {
         if arguments.workload != Which::All && arguments.workload != which {
             continue;
         }
         let load = Load {
             workload,
-            count,
+            count: arguments.count,
             concurrency: arguments.concurrency,
         };
         // A hub of its own for each, so that none pays for the rows of the one before.

@@ -391,3 +391,27 @@ fn typed_changes_are_checked_like_files() {
     settings.lease_interval = settings.lease_acquire_interval;
     assert!(settings.validate().is_err());
 }
+
+#[test]
+fn upkeep_is_off_until_it_is_asked_for() {
+    let off = read("");
+    assert!(off.retention.ages().is_empty() && !off.sweeper.enabled);
+    let on = read(
+        r#""rust": {"retention": {"completed": "30.00:00:00", "interval": "06:00:00"},
+                    "sweeper": {"enabled": true, "maxItemsPerSecond": 5}}"#,
+    );
+    let ages: Vec<_> = on
+        .retention
+        .ages()
+        .into_iter()
+        .map(|(_, age)| age)
+        .collect();
+    assert_eq!(ages, [Duration::from_secs(30 * 86_400)]);
+    assert_eq!(on.retention.interval, Duration::from_secs(6 * 3_600));
+    assert!(on.sweeper.enabled);
+    assert_eq!(on.sweeper.max_items_per_second, 5);
+    let zero = refusal(&host_json(
+        r#""rust": {"sweeper": {"interval": "00:00:00"}}"#,
+    ));
+    assert!(zero.contains("rust.sweeper.interval"), "{zero}");
+}

@@ -11,7 +11,7 @@ mod support;
 
 use std::fs;
 
-use support::{APPROVAL, FAN_OUT, Folder, HELLO_CITIES, Program};
+use support::{APPROVAL, FAN_OUT, Folder, HELLO_CITIES, MAP_REDUCE, MONITOR, Program, RETRY, SAGA};
 
 /// What it prints after the line that names the task hub. It must end well.
 fn output(program: &str, arguments: &str) -> String {
@@ -57,6 +57,52 @@ fn approval_ends_with_the_answer_or_without_one() {
         let text = output(APPROVAL, arguments);
         assert!(text.ends_with(end), "{arguments}: {text}");
     }
+}
+
+#[test]
+fn monitor_looks_until_the_job_is_done() {
+    let text = output(MONITOR, "--looks 2");
+    assert_eq!(text.matches("  looking at the job\n").count(), 2);
+    assert!(text.contains("  … look 1: still running\n"), "{text}");
+    assert!(text.ends_with("The job was done at look 2.\n"), "{text}");
+}
+
+#[test]
+fn map_reduce_counts_the_words_of_all_texts() {
+    let text = output(MAP_REDUCE, "--texts 4");
+    assert_eq!(text.matches("  counting ").count(), 8);
+    assert!(text.ends_with("7 × the\n3 × dog\n2 × brown\n"), "{text}");
+}
+
+#[test]
+fn saga_undoes_what_was_done_in_reverse_order() {
+    let text = output(SAGA, "");
+    assert!(text.ends_with("Have a nice trip!\n"), "{text}");
+    let text = output(SAGA, "--full car");
+    let steps: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("ed "))
+        .skip(1)
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            "  booked a flight",
+            "  booked a hotel",
+            "  cancelled the hotel",
+            "  cancelled the flight"
+        ]
+    );
+    assert!(text.ends_with("No trip: there is no car.\n"), "{text}");
+}
+
+#[test]
+fn retry_tries_again_and_gives_up_in_the_end() {
+    let text = output(RETRY, "");
+    assert!(text.ends_with("Answered at attempt 2.\n"), "{text}");
+    let text = output(RETRY, "--failures 9 --attempts 2");
+    assert_eq!(text.matches("  asking, attempt").count(), 2);
+    assert!(text.ends_with("Gave up: the service is busy\n"), "{text}");
 }
 
 /// Worker, starter and approver are three programs that share the file of the embedded store.

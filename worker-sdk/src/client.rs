@@ -39,7 +39,7 @@ pub enum ClientError {
 /// same [`TaskHub`]: then nobody waits for a poll.
 #[derive(Debug, Clone)]
 pub struct Client {
-    hub: HubClient,
+    pub(crate) hub: HubClient,
 }
 
 impl Client {

@@ -46,6 +46,7 @@ mod context;
 mod failure;
 mod futures;
 mod joins;
+mod operations;
 mod options;
 mod payload;
 mod registry;
@@ -55,6 +56,7 @@ mod running;
 mod shared;
 mod shutdown;
 mod task;
+pub mod testing;
 mod threads;
 mod typed;
 mod worker;
@@ -81,7 +83,9 @@ pub use crate::task::{Activity, Argument, Orchestrator};
 pub use crate::typed::TypedError;
 pub use crate::worker::{Worker, WorkerBuilder, WorkerError};
 pub use durabletask_azurestorage::{
-    InstanceStatus, ReplaceExisting, StartOptions, TaskHub, TaskHubError, hub,
+    Finding, FindingKind, HubClient, InstancePage, InstanceQuery, InstanceStatus, ListedInstance,
+    PurgeCounts, PurgeFilter, PurgeOptions, PurgeReport, ReplaceExisting, StartOptions,
+    SweepOptions, SweepReport, TaskHub, TaskHubError, hub,
 };
 
 /// What most programs need.

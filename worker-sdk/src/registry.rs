@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use durabletask_core::replay::{Flavour, ReplayOptions};
 use durabletask_core::{
     ActivityExecutor, ActivityOutcome, ActivityWork, BoxFuture, ExecutorError,
     OrchestrationExecutor, OrchestrationRun,
@@ -33,6 +34,7 @@ pub struct Registry {
     orchestrators: BTreeMap<String, BTreeMap<String, Start>>,
     activities: BTreeMap<String, RunActivity>,
     threads: Option<Arc<Threads>>,
+    options: ReplayOptions,
     /// The clock of time limits.
     env: Env,
 }
@@ -50,6 +52,7 @@ impl Registry {
             orchestrators: BTreeMap::new(),
             activities: BTreeMap::new(),
             threads: None,
+            options: ReplayOptions::default(),
             env: Env::system(),
         }
     }
@@ -63,6 +66,24 @@ impl Registry {
     pub fn use_threads(&mut self) -> std::io::Result<()> {
         self.threads = Some(Arc::new(Threads::start()?));
         Ok(())
+    }
+
+    /// Lets orchestrators agree with a .NET flavour, id by id and GUID by GUID: for twins of
+    /// existing orchestrators, which take over their histories.
+    #[doc(hidden)]
+    pub fn use_flavour(&mut self, flavour: Flavour) {
+        self.options.flavour = flavour;
+    }
+
+    /// Puts an activity in the place of whatever has its name.
+    pub(crate) fn set_activity(&mut self, name: &str, activity: RunActivity) {
+        self.activities.insert(name.to_owned(), activity);
+    }
+
+    /// Puts an orchestrator in the place of whatever has its name and version.
+    pub(crate) fn set_orchestrator(&mut self, name: &str, version: &str, start: Start) {
+        let versions = self.orchestrators.entry(name.to_owned()).or_default();
+        versions.insert(version.to_owned(), start);
     }
 
     /// Adds an orchestrator.
@@ -100,7 +121,8 @@ impl OrchestrationExecutor for Registry {
         let any = || versions.get("").filter(|_| versions.len() == 1);
         let start = versions.get(version.unwrap_or_default()).or_else(any)?;
         let start = Arc::clone(start);
-        Some(Box::new(Run::new(name, start, self.threads.clone())))
+        let threads = self.threads.clone();
+        Some(Box::new(Run::new(name, start, self.options, threads)))
     }
 
     fn declares(&self, name: &str, version: &str) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use durabletask_core::episode::execution_trace;
-use durabletask_core::replay::{Finish, Step};
+use durabletask_core::replay::{Finish, ReplayOptions, Step};
 use durabletask_core::{BoxFuture, EpisodeResult, EpisodeWork, ExecutorError, OrchestrationRun};
 use futures::future::Either;
 use tracing::{Dispatch, Span};
@@ -53,10 +53,16 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn new(name: &str, start: Start, threads: Option<Arc<Threads>>) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        start: Start,
+        options: ReplayOptions,
+        threads: Option<Arc<Threads>>,
+    ) -> Self {
         let driver = Driver {
             name: name.to_owned(),
             start,
+            options,
             shared: None,
             body: None,
         };
@@ -113,6 +119,7 @@ impl OrchestrationRun for Run {
 struct Driver {
     name: String,
     start: Start,
+    options: ReplayOptions,
     shared: Option<Arc<Shared>>,
     /// `None` before it starts and after it ended.
     body: Option<Body>,
@@ -122,7 +129,7 @@ impl Driver {
     fn episode(&mut self, work: EpisodeWork) -> Result<EpisodeResult, ExecutorError> {
         let shared = self
             .shared
-            .get_or_insert_with(|| Shared::new(work.instance));
+            .get_or_insert_with(|| Shared::new(work.instance, self.options));
         let shared = Arc::clone(shared);
         let _current = shared.make_current();
         {

@@ -70,14 +70,14 @@ pub(crate) enum Answer {
 }
 
 impl Shared {
-    pub(crate) fn new(instance: OrchestrationInstance) -> Arc<Self> {
+    pub(crate) fn new(instance: OrchestrationInstance, options: ReplayOptions) -> Arc<Self> {
         let root = Arc::new(RootWaker::default());
         Arc::new(Self {
             started: OnceLock::new(),
             root_waker: Waker::from(Arc::clone(&root)),
             root,
             state: Mutex::new(State {
-                replay: Replay::new(instance.clone(), ReplayOptions::default()),
+                replay: Replay::new(instance.clone(), options),
                 slots: BTreeMap::new(),
                 long_timers: BTreeMap::new(),
                 retried: BTreeMap::new(),

@@ -5,8 +5,8 @@
 //!   following `OrchestratorStarted` drop out. Rows are renumbered: their keys go, their order
 //!   stays. Answers within an episode are sorted by the task they answer.
 //! - Sent messages come in the order of their sequence numbers, whose values go; those of one
-//!   sender's episode and one queue stand together, answers among them sorted by task, because
-//!   the activities of a fan-out run in any order and while others are still being scheduled.
+//!   kind, sender's episode and queue stand together, sorted by task, because those of a fan-out
+//!   are sent in parallel, and answered in any order and while others are still being sent.
 //! - Times, GUIDs, hosts, the hub's name, random parts of blob names, stack traces. Ids of 32 hex
 //!   digits are numbered in the order of their appearance, so that those that are the same stay
 //!   the same. `Details` that hold an exception are reduced to its and its causes' messages.
@@ -88,7 +88,7 @@ fn messages(sent: &[Sent], blank: &mut Blank) -> Vec<Item> {
     }
     let mut items = Vec::new();
     for (_, mut members) in groups {
-        members.sort_by_key(|(_, message)| answered(&message["TaskMessage"]["Event"]));
+        members.sort_by_key(|(_, message)| task_of(&message["TaskMessage"]["Event"]));
         items.extend(
             members
                 .iter()
@@ -98,10 +98,10 @@ fn messages(sent: &[Sent], blank: &mut Blank) -> Vec<Item> {
     items
 }
 
-/// The task that a message answers.
-fn answered(event: &Json) -> Option<i64> {
-    let id = event["TaskScheduledId"].as_i64();
-    id.or_else(|| event["TimerId"].as_i64())
+/// The task that a message starts or answers.
+fn task_of(event: &Json) -> Option<i64> {
+    let ids = ["TaskScheduledId", "TimerId", "EventId"];
+    ids.iter().find_map(|id| event[id].as_i64())
 }
 
 fn message_item(sent: &Sent, message: &Json, blank: &mut Blank) -> Item {
@@ -110,8 +110,8 @@ fn message_item(sent: &Sent, message: &Json, blank: &mut Blank) -> Item {
     let class = class.rsplit('.').next().unwrap_or_default();
     let target = &message["TaskMessage"]["OrchestrationInstance"]["InstanceId"];
     let target = blank.text(target.as_str().unwrap_or_default());
-    let task = answered(event).or_else(|| event["EventId"].as_i64());
-    let place = format!("sent {target} {class} {}", task.unwrap_or(-1));
+    let task = task_of(event).unwrap_or(-1);
+    let place = format!("sent {target} {class} {task}");
     let mut values = BTreeMap::new();
     flatten("", message, blank, &mut values);
     values.remove("SequenceNumber");

@@ -27,6 +27,8 @@ pub(crate) struct Observed {
     pub(crate) left: BTreeMap<String, usize>,
     /// By container and name: the content, unpacked.
     pub(crate) blobs: BTreeMap<String, String>,
+    /// The same of those that were there once, and may have been purged.
+    seen_blobs: BTreeMap<String, String>,
 }
 
 /// A queue message as it was sent.
@@ -49,14 +51,25 @@ impl Observed {
             ..Self::default()
         };
         let left = golden::hub(scenario);
-        observed.add_blobs(left.blobs);
+        observed.blobs = observed.unpacked(left.blobs);
         for (name, rows) in left.tables {
             observed.tables.insert(observed.local(&name), rows);
         }
         for (name, texts) in left.queues {
             observed.left.insert(observed.local(&name), texts.len());
         }
-        for request in golden::requests(scenario) {
+        let requests = golden::requests(scenario);
+        // Uploads are in pieces, downloads whole.
+        let downloads = requests.iter().filter(|request| {
+            let is_get = request.service == "blob" && request.method == "GET";
+            is_get && request.status == 200 && !request.path.contains('?')
+        });
+        let downloads = downloads.map(|request| {
+            let name = request.path.trim_start_matches('/').to_owned();
+            (name, request.answer.clone())
+        });
+        observed.seen_blobs = observed.unpacked(downloads);
+        for request in requests {
             let is_put = request.method == "POST" && request.path.contains("/messages");
             if is_put && request.status == 201 {
                 let queue = request.path.trim_start_matches('/').split('/').next();
@@ -81,7 +94,12 @@ impl Observed {
             hub: hub.name().to_owned(),
             ..Self::default()
         };
-        observed.add_blobs(blobs_of(account, hub.name()).await);
+        observed.blobs = observed.unpacked(blobs_of(account, hub.name()).await);
+        let uploads = calls.iter().filter_map(|call| match &call.arguments {
+            Arguments::Blob { content, .. } => Some((call.resource.clone(), content.to_vec())),
+            _ => None,
+        });
+        observed.seen_blobs = observed.unpacked(uploads);
         for table in account.tables.list_tables(hub.name()).await.unwrap() {
             let rows = rows_of(account, &table).await;
             observed.tables.insert(observed.local(&table), rows);
@@ -128,16 +146,19 @@ impl Observed {
         rest.to_owned()
     }
 
-    fn add_blobs(&mut self, blobs: BTreeMap<String, Vec<u8>>) {
-        for (name, content) in blobs {
-            let is_packed = content.starts_with(&GZIP_MAGIC);
-            let text = if is_packed {
+    fn unpacked(
+        &self,
+        blobs: impl IntoIterator<Item = (String, Vec<u8>)>,
+    ) -> BTreeMap<String, String> {
+        let unpack = |(name, content): (String, Vec<u8>)| {
+            let text = if content.starts_with(&GZIP_MAGIC) {
                 gunzip(&content).unwrap()
             } else {
                 String::from_utf8(content).unwrap()
             };
-            self.blobs.insert(self.local(&name), text);
-        }
+            (self.local(&name), text)
+        };
+        blobs.into_iter().map(unpack).collect()
     }
 
     fn add_sent(&mut self, queue: &str, text: String, delay_seconds: Option<String>) {
@@ -150,7 +171,7 @@ impl Observed {
         let wrapper: serde_json::Value = serde_json::from_str(&json).unwrap();
         if let Some(blob) = wrapper["CompressedBlobName"].as_str() {
             let blob = format!("-largemessages/{blob}");
-            json.clone_from(&self.blobs[&blob]);
+            json.clone_from(&self.seen_blobs[&blob]);
             carried = "blob";
         }
         self.sent.push(Sent {

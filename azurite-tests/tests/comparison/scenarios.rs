@@ -1,13 +1,17 @@
 //! The recorded scenarios, run by us: the same settings, starts and events. Where the recording
 //! waited some seconds, this waits for what it waited for.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use azurite_tests::{catalogue, eventually, unique_hub};
 use durabletask_azurestorage::hub::{
-    ErrorMode, HubSettings, MessageEncoding, StoreChoice, create_hub, delete_hub, open_account,
+    ErrorMode, HubSettings, MessageEncoding, PartitionManagement, StoreChoice, create_hub,
+    delete_hub, open_account,
 };
-use durabletask_azurestorage::{HubClient, StartOptions, TaskHub};
+use durabletask_azurestorage::{
+    HubClient, PurgeFilter, PurgeOptions, PurgeReport, StartOptions, TaskHub,
+};
 use durabletask_core::{OrchestrationStatus, Tags};
 use durabletask_storage::Env;
 use durabletask_storage::azure::Connection;
@@ -46,6 +50,13 @@ pub(crate) const SCENARIOS: &[&str] = &[
     "tags",
     "hello-extended",
     "hello-etag",
+    "hello-safe",
+    "hello-legacy",
+    "purge",
+    "query",
+    "price-hello5",
+    "price-hello5-extended",
+    "price-fanout100",
 ];
 
 /// The settings of a recording.
@@ -64,7 +75,10 @@ fn settings(scenario: &str, connection: &str) -> HubSettings {
         "hello-noparams" => settings.store_inputs_in_orchestration_history = false,
         "hello-base64" => settings.queue_client_message_encoding = MessageEncoding::Base64,
         "hello-etag" => settings.use_instance_table_etag = true,
-        "hello-extended" => settings.plain = false,
+        // Extended sessions are sticky sessions here; other short cuts would send less.
+        "hello-extended" | "price-hello5-extended" => settings.plain = false,
+        "hello-safe" => settings.partition_management = PartitionManagement::Safe,
+        "hello-legacy" => settings.partition_management = PartitionManagement::Legacy,
         "fails-exceptions" => settings.error_mode = ErrorMode::Exceptions,
         _ => {}
     }
@@ -82,6 +96,12 @@ pub(crate) async fn run(scenario: &str, connection: &str) -> Observed {
     let driver = Driver::new(hub.clone());
     driver.prepare(scenario).await;
     let worker = driver.work();
+    let partitions = usize::try_from(hub.settings().partition_count).unwrap();
+    let owned = || async {
+        let all = worker.hub_worker().partitions().len() == partitions;
+        all.then_some(())
+    };
+    eventually(LIMIT, owned).await;
     Box::pin(driver.act(scenario)).await;
     assert!(
         worker.stop().await.unwrap(),
@@ -119,9 +139,18 @@ impl Driver {
 
     async fn act(&self, scenario: &str) {
         match scenario {
-            "hello" | "hello-noparams" | "hello-base64" | "hello-etag" | "hello-extended" => {
+            hello if hello.starts_with("hello") => {
                 self.run("HelloSequence", "hello-1", r#""in""#).await;
             }
+            "price-hello5" | "price-hello5-extended" => {
+                self.run("HelloSequence5", "price-1", r#""x""#).await;
+            }
+            "price-fanout100" => self.run("FanOut", "price-100", "100").await,
+            "query" => {
+                self.run("HelloSequence", "q-1", r#""x""#).await;
+                self.run("Failing", "q-2", r#""x""#).await;
+            }
+            "purge" => self.purge().await,
             "fanout" => self.run("FanOut", "fan-1", "10").await,
             "sub" => self.run("Parent", "parent-1", r#""p""#).await,
             "timer" => self.run("Timer", "timer-1", "2").await,
@@ -196,6 +225,17 @@ impl Driver {
         let reason = Some("go".to_owned());
         self.client.resume("susp-1", reason).await.unwrap();
         self.ends("susp-1").await;
+    }
+
+    async fn purge(&self) {
+        let input = format!("\"{}\"", "i".repeat(100_000));
+        self.run("BigData", "purge-1", &input).await;
+        self.run("HelloSequence", "purge-2", r#""x""#).await;
+        self.client.purge("purge-1", false).await.unwrap();
+        let (filter, options) = (PurgeFilter::default(), PurgeOptions::default());
+        let go_on = |_: &PurgeReport| ControlFlow::Continue(());
+        let purged = self.client.purge_matching(&filter, &options, go_on).await;
+        assert!(purged.unwrap().is_complete);
     }
 
     async fn tags(&self) {

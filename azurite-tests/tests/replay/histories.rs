@@ -71,6 +71,10 @@ impl History {
         &self.started().instance
     }
 
+    pub(crate) fn is_of_extension(&self) -> bool {
+        self.scenario.starts_with("ext-")
+    }
+
     /// Whether rows of tasks and children hold their inputs.
     pub(crate) fn keeps_inputs(&self) -> bool {
         let mut events = self.events.iter();

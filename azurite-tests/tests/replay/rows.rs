@@ -44,7 +44,8 @@ pub(crate) fn assert_same_rows(
         for column in columns.filter(|column| *column != "_Timestamp") {
             let (ours, theirs) = (ours.get(column), recorded.get(column));
             assert!(
-                is_same(column, ours, theirs),
+                is_same(column, ours, theirs)
+                    || history.is_of_extension() && is_as_good(column, ours, theirs),
                 "{history}: row {}: {column}\n.NET {theirs:?}\nours {ours:?}",
                 recorded.row_key
             );
@@ -79,6 +80,16 @@ fn is_same(column: &str, ours: Option<&Value>, theirs: Option<&Value>) -> bool {
     };
     let is_json = ["Input", "Result", "FailureDetails"].contains(&column);
     is_json && json(ours).is_some() && json(ours) == json(theirs)
+}
+
+/// In-process functions leave out null results, and versions of children that have none.
+fn is_as_good(column: &str, ours: Option<&Value>, theirs: Option<&Value>) -> bool {
+    let empty = match column {
+        "Result" => "null",
+        "Version" => "",
+        _ => return false,
+    };
+    theirs.is_none() && ours == Some(&Value::from(empty))
 }
 
 fn remove_traces(failure: &mut Json) {

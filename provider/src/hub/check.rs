@@ -69,7 +69,10 @@ fn count_of(rows: &[LeaseRow]) -> u32 {
 }
 
 /// All rows of `{Hub}Partitions`; none if the table is missing.
-async fn read_rows(account: &Account, settings: &HubSettings) -> Result<Vec<LeaseRow>, HubError> {
+pub(super) async fn read_rows(
+    account: &Account,
+    settings: &HubSettings,
+) -> Result<Vec<LeaseRow>, HubError> {
     let table = settings.names().partitions_table();
     let hub = settings.hub_name.to_lowercase();
     let mut rows = Vec::new();

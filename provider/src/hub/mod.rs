@@ -6,6 +6,7 @@ mod creation;
 mod deletion;
 mod error;
 mod open;
+mod overview;
 mod settings;
 mod task_hub_json;
 
@@ -14,6 +15,7 @@ pub use creation::create_hub;
 pub use deletion::delete_hub;
 pub use error::{HubError, SettingsError};
 pub use open::open_account;
+pub use overview::{HubOverview, PartitionOverview, find_hub, hub_overview};
 pub use settings::{
     ErrorMode, HubSettings, MessageEncoding, OverridableStates, PartitionManagement,
     RetentionSettings, SettingsSources, SettingsWarning, SweeperSettings, Unregistered,

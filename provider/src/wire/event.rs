@@ -7,6 +7,8 @@ use durabletask_core::{
     Timestamp, TraceContext,
 };
 
+use serde_json::value::RawValue;
+
 use super::WireError;
 use super::json::{Reader, Writer};
 use super::objects::{self, Object};
@@ -367,4 +369,19 @@ pub fn history_json<'e>(history: impl IntoIterator<Item = &'e HistoryEvent>) -> 
     }
     out.end_array();
     out.finish()
+}
+
+/// Reads a history that [`history_json`] or a .NET client has exported. Events may carry `$type`
+/// or not.
+pub fn read_history_json(json: &str) -> Result<Vec<HistoryEvent>> {
+    let corrupt = WireError::Corrupt("a history, which is a JSON array of events");
+    let Ok(events) = serde_json::from_str::<Vec<&RawValue>>(json) else {
+        return Err(corrupt);
+    };
+    let mut history = Vec::with_capacity(events.len());
+    for event in events {
+        let event = super::message::read_event(&mut Reader::new(event.get()))?;
+        history.push(event.ok_or(WireError::MissingMember("Event"))?);
+    }
+    Ok(history)
 }

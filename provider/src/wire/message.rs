@@ -226,7 +226,7 @@ fn read_context(reader: &mut Reader<'_>) -> Result<Option<Tags>> {
 /// The members of an event object, read before its class is known.
 struct EventMembers<'a>(Vec<(Cow<'a, str>, Raw<'a>)>);
 
-fn read_event(reader: &mut Reader<'_>) -> Result<Option<HistoryEvent>> {
+pub(super) fn read_event(reader: &mut Reader<'_>) -> Result<Option<HistoryEvent>> {
     let mut members = EventMembers(Vec::with_capacity(16));
     let found = reader.object(|reader, name| {
         if name == "__type" {

@@ -18,4 +18,4 @@ mod objects;
 pub mod rewound;
 
 pub use error::WireError;
-pub use event::history_json;
+pub use event::{history_json, read_history_json};

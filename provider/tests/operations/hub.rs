@@ -27,10 +27,22 @@ pub(crate) struct TestHub {
 }
 
 /// Runs a test in virtual time.
-pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(Env) -> F) {
+pub(crate) fn run(test: impl AsyncFnOnce(Env)) {
     let time = VirtualEnv::new(7);
     time.block_on(test(time.env())).unwrap();
     assert_eq!(time.panics().texts, Vec::<String>::new());
+}
+
+/// Runs `test` with a crash after 1, 2, 3 … half calls, until it says that its operation ended
+/// before the crash; how many crashes there were.
+pub(crate) fn at_every_crash_point(test: impl AsyncFn(Env, u32) -> bool) -> u32 {
+    let mut half_calls = 0;
+    let mut was_cut = true;
+    while was_cut {
+        half_calls += 1;
+        run(async |env| was_cut = test(env, half_calls).await);
+    }
+    half_calls - 1
 }
 
 impl TestHub {

@@ -11,7 +11,7 @@ use durabletask_core::Timestamp;
 use durabletask_storage::{ErrorKind, PutCondition, Row, Write};
 
 use crate::golden::{self, Request};
-use crate::hub::{TestHub, run, their_words};
+use crate::hub::{TestHub, at_every_crash_point, run, their_words};
 
 /// The date in a recorded filter.
 fn date_in(filter: &str, operator: &str) -> Option<Timestamp> {
@@ -28,7 +28,7 @@ fn sorted(words: impl IntoIterator<Item = String>) -> Vec<String> {
 
 #[test]
 fn purges_ask_for_what_dotnet_asks() {
-    run(|env| async move {
+    run(async |env| {
         let hub = TestHub::new(&env, "goldenpurge").await;
         let requests = golden::requests("purge");
         let find = |what: &dyn Fn(&Request) -> bool| requests.iter().position(what).unwrap();
@@ -119,7 +119,7 @@ async fn put_instance(hub: &TestHub, id: &str, status: OrchestrationStatus, rows
 
 #[test]
 fn a_purge_takes_nothing_of_others() {
-    run(|env| async move {
+    run(async |env| {
         let hub = TestHub::new(&env, "neighbours").await;
         for id in ["a", "a/b", "a^0b", "ab"] {
             put_instance(&hub, id, Failed, 3).await;
@@ -142,7 +142,7 @@ fn a_purge_takes_nothing_of_others() {
 
 #[test]
 fn live_instances_are_refused_unless_forced() {
-    run(|env| async move {
+    run(async |env| {
         let hub = TestHub::new(&env, "live").await;
         put_instance(&hub, "i", Running, 250).await;
         let refused = hub.client.purge("i", false).await;
@@ -164,31 +164,26 @@ fn live_instances_are_refused_unless_forced() {
 /// Stopped after any number of calls, a second purge removes what is left, the row at last.
 #[test]
 fn an_interrupted_purge_is_finished_by_the_next() {
-    for cut in 1.. {
-        let mut was_cut = true;
-        let seen = &mut was_cut;
-        run(|env| async move {
-            let hub = TestHub::new(&env, "cut").await;
-            put_instance(&hub, "i/1", Completed, 120).await;
-            *seen = hub.crash_after(cut, hub.client.purge("i/1", false)).await;
-            if *seen {
-                hub.client.purge("i/1", false).await.unwrap();
-            }
-            assert_eq!(hub.client.status("i/1").await.unwrap(), None);
-            assert!(hub.history_rows("i/1").await.is_empty());
-            assert!(hub.blobs().await.is_empty());
-        });
-        if !was_cut {
-            assert!(cut > 3, "{cut}");
-            break;
+    let crashes = at_every_crash_point(async |env, half_calls| {
+        let hub = TestHub::new(&env, "cut").await;
+        put_instance(&hub, "i/1", Completed, 120).await;
+        let purge = hub.client.purge("i/1", false);
+        let was_cut = hub.crash_after(half_calls, purge).await;
+        if was_cut {
+            hub.client.purge("i/1", false).await.unwrap();
         }
-    }
+        assert_eq!(hub.client.status("i/1").await.unwrap(), None);
+        assert!(hub.history_rows("i/1").await.is_empty());
+        assert!(hub.blobs().await.is_empty());
+        was_cut
+    });
+    assert!(crashes > 7, "{crashes}");
 }
 
 /// A start of the same id between the look and the deletion wins.
 #[test]
 fn an_instance_started_again_meanwhile_is_kept() {
-    run(|env| async move {
+    run(async |env| {
         let hub = TestHub::new(&env, "again").await;
         put_instance(&hub, "i", Completed, 3).await;
         env.sleep(Duration::from_secs(60)).await;
@@ -230,7 +225,7 @@ fn an_instance_started_again_meanwhile_is_kept() {
 
 #[test]
 fn a_purge_of_many_keeps_its_pace_tells_and_stops() {
-    run(|env| async move {
+    run(async |env| {
         let hub = TestHub::new(&env, "many").await;
         for number in 0..30 {
             let status = if number < 10 { Failed } else { Completed };

@@ -4,7 +4,7 @@ use durabletask_azurestorage::{StartOptions, TaskHubError};
 use durabletask_storage::Write;
 
 use crate::golden::{self, Request};
-use crate::hub::{TestHub, run, their_words};
+use crate::hub::{TestHub, at_every_crash_point, run, their_words};
 
 /// Positions of the requests with which .NET's rewinds begin, and behind their last ones.
 fn rewinds(requests: &[Request]) -> Vec<std::ops::Range<usize>> {
@@ -25,7 +25,7 @@ fn rewinds(requests: &[Request]) -> Vec<std::ops::Range<usize>> {
 #[test]
 fn rewinds_ask_for_what_dotnet_asks() {
     for (scenario, instance, count) in [("rewind", "rew-1", 1), ("rewind-heals", "heal-1", 2)] {
-        run(|env| async move {
+        run(async |env| {
             let requests = golden::requests(scenario);
             let rewinds = rewinds(&requests);
             assert_eq!(rewinds.len(), count, "{scenario}");
@@ -120,7 +120,7 @@ pub(crate) fn puts(asked: &[String]) -> Vec<&str> {
 
 #[test]
 fn a_failed_child_is_rewound_first_and_only_it_is_woken() {
-    run(|env| async move {
+    run(async |env| {
         let hub = TestHub::new(&env, "family").await;
         failed_family(&hub).await;
         // A longer, earlier execution left rows behind, which would win in .NET.
@@ -162,36 +162,32 @@ fn a_failed_child_is_rewound_first_and_only_it_is_woken() {
     });
 }
 
-/// Stops a rewind after each number of calls, as a crash would, and calls it again: whatever was
-/// done already, the child is woken in the end, and once.
+/// Whatever was done already, the child is woken in the end.
 #[test]
 fn an_interrupted_rewind_is_finished_by_the_next() {
-    for cut in 1.. {
-        let mut was_cut = true;
-        let seen = &mut was_cut;
-        run(|env| async move {
-            let hub = TestHub::new(&env, "cut").await;
-            failed_family(&hub).await;
-            if !hub.crash_after(cut, hub.client.rewind("p", None)).await {
-                *seen = false;
-                return;
-            }
-            // The message may be on its way, and its answer lost.
-            let was_sent = !puts(&hub.asked()).is_empty();
-            hub.client.rewind("p", None).await.unwrap();
-            let asked = hub.asked();
-            assert!(was_sent || puts(&asked).contains(&"c"), "{cut}: {asked:#?}");
-        });
-        if !was_cut {
-            assert!(cut > 30, "{cut}");
-            break;
+    let crashes = at_every_crash_point(async |env, half_calls| {
+        let hub = TestHub::new(&env, "cut").await;
+        failed_family(&hub).await;
+        let rewind = hub.client.rewind("p", None);
+        if !hub.crash_after(half_calls, rewind).await {
+            return false;
         }
-    }
+        // The message may be on its way, and its answer lost.
+        let was_sent = !puts(&hub.asked()).is_empty();
+        hub.client.rewind("p", None).await.unwrap();
+        let asked = hub.asked();
+        assert!(
+            was_sent || puts(&asked).contains(&"c"),
+            "{half_calls}: {asked:#?}"
+        );
+        true
+    });
+    assert!(crashes > 30, "{crashes}");
 }
 
 #[test]
 fn a_restart_takes_name_and_input() {
-    run(|env| async move {
+    run(async |env| {
         let hub = TestHub::new(&env, "again").await;
         let big = format!("\"{}\"", "x".repeat(50_000));
         for input in ["1".to_owned(), big] {

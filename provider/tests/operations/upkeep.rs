@@ -105,7 +105,7 @@ async fn start(hub: &TestHub, instance_id: &str, start_in: Option<Duration>) {
 
 #[test]
 fn a_lost_start_is_sent_again_ever_less_often() {
-    run(|env| async move {
+    run(async |env| {
         let hub = TestHub::new(&env, "starts").await;
         start(&hub, "i", None).await;
         start(&hub, "later", Some(60 * MINUTE)).await;
@@ -145,7 +145,7 @@ fn a_lost_start_is_sent_again_ever_less_often() {
 
 #[test]
 fn a_row_behind_its_ended_history_is_brought_up_to_date() {
-    run(|env| async move {
+    run(async |env| {
         let hub = TestHub::new(&env, "stale").await;
         start(&hub, "i", None).await;
         let worker = worker(&env, &hub);
@@ -174,7 +174,7 @@ fn a_row_behind_its_ended_history_is_brought_up_to_date() {
 
 #[test]
 fn a_rewind_that_was_cut_off_is_woken() {
-    run(|env| async move {
+    run(async |env| {
         let hub = TestHub::new(&env, "asleep").await;
         failed_family(&hub).await;
         for half_calls in 1.. {
@@ -203,7 +203,7 @@ fn a_rewind_that_was_cut_off_is_woken() {
 
 #[test]
 fn only_old_blobs_that_nothing_refers_to_are_deleted() {
-    run(|env| async move {
+    run(async |env| {
         let hub = TestHub::new(&env, "orphans").await;
         let container = hub.hub.names().large_message_container();
         let url = |blob: &str| format!("{}/{blob}", hub.account.blobs.container_url(&container));
@@ -258,7 +258,7 @@ fn only_old_blobs_that_nothing_refers_to_are_deleted() {
 
 #[test]
 fn blobs_stay_while_older_messages_wait() {
-    run(|env| async move {
+    run(async |env| {
         let hub = TestHub::new(&env, "rest").await;
         let container = hub.hub.names().large_message_container();
         let queue = hub.hub.names().work_item_queue();
@@ -276,7 +276,7 @@ fn blobs_stay_while_older_messages_wait() {
 
 #[test]
 fn a_worker_keeps_its_hub_tidy() {
-    run(|env| async move {
+    run(async |env| {
         let mut settings = HubSettings::new("tidy", 2);
         settings.retention = RetentionSettings {
             completed: Some(2 * DAY),

@@ -1,7 +1,7 @@
 //! Whatever can be said in the nouns survives messages and rows.
 
 use durabletask_azurestorage::wire::message::{self, Decoded, MessageData};
-use durabletask_azurestorage::wire::{history_json, history_row, names};
+use durabletask_azurestorage::wire::{history_json, history_row, names, read_history_json};
 use durabletask_core::{
     EventKind, EventRaised, ExecutionCompleted, ExecutionRewound, ExecutionStarted, FailureDetails,
     HistoryEvent, OrchestrationInstance, OrchestrationStatus, ParentInstance,
@@ -289,8 +289,10 @@ proptest! {
         prop_assert_eq!(history_row::row_to_event(&row), Ok(event.clone()));
         prop_assert_eq!(names::sequence_of(&row.row_key), Some(sequence));
         prop_assert_eq!(names::unescape_key(&key), Ok(id));
-        let listed: serde_json::Value = serde_json::from_str(&history_json(&[event])).unwrap();
+        let exported = history_json(std::slice::from_ref(&event));
+        let listed: serde_json::Value = serde_json::from_str(&exported).unwrap();
         prop_assert_eq!(listed[0]["EventType"].is_i64(), true);
+        prop_assert_eq!(read_history_json(&exported), Ok(vec![event]));
     }
 
     #[test]

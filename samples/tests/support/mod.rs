@@ -18,6 +18,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub(crate) const HELLO_CITIES: &str = env!("CARGO_BIN_EXE_hello-cities");
 pub(crate) const FAN_OUT: &str = env!("CARGO_BIN_EXE_fan-out");
 pub(crate) const APPROVAL: &str = env!("CARGO_BIN_EXE_approval");
+pub(crate) const MONITOR: &str = env!("CARGO_BIN_EXE_monitor");
+pub(crate) const MAP_REDUCE: &str = env!("CARGO_BIN_EXE_map-reduce");
+pub(crate) const SAGA: &str = env!("CARGO_BIN_EXE_saga");
+pub(crate) const RETRY: &str = env!("CARGO_BIN_EXE_retry");
 
 /// A folder that is empty and goes away when dropped.
 #[derive(Debug)]

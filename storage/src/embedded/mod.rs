@@ -179,10 +179,14 @@ impl Turn<'_> {
     /// The first of `count` numbers that were never given out before and never will be again.
     fn draw_numbers(&self, count: usize) -> failure::Result<i64> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
+        // Not one statement with RETURNING: SQLite compiles such a one anew at every use.
+        self.connection
+            .prepare_cached("UPDATE counter SET value = value + ?1")?
+            .execute([count])?;
         let last: i64 = self
             .connection
-            .prepare_cached("UPDATE counter SET value = value + ?1 RETURNING value")?
-            .query_row([count], |row| row.get(0))?;
+            .prepare_cached("SELECT value FROM counter")?
+            .query_row([], |row| row.get(0))?;
         Ok(last - count + 1)
     }
 

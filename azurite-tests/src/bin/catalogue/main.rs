@@ -11,7 +11,7 @@ use arguments::{Arguments, Command, USAGE};
 use azurite_tests::azurite::explain;
 use azurite_tests::catalogue;
 use durabletask_azurestorage::HubClient;
-use durabletask_azurestorage::hub::{HubSettings, PartitionManagement, SettingsSources};
+use durabletask_azurestorage::hub::{HubSettings, SettingsSources};
 use durabletask_storage::Env;
 use durabletask_worker::{StartOptions, TaskHub, shutdown_signal};
 use tracing_subscriber::EnvFilter;
@@ -110,10 +110,6 @@ fn settings(arguments: &Arguments) -> Result<HubSettings, Box<dyn Error>> {
 
 /// Works until told to stop, or as long as `limit` says, then stops cleanly.
 async fn work(hub: &TaskHub, limit: Option<std::time::Duration>) -> Result<(), Box<dyn Error>> {
-    let manager = hub.settings().partition_management;
-    if manager != PartitionManagement::Table {
-        return Err("there is no worker for that partition manager yet; use table".into());
-    }
     let running = catalogue::worker()?.start(hub);
     println!("working on {}", hub.name());
     match limit {

@@ -1,0 +1,65 @@
+//! What a command can end with besides success.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use durabletask_azurestorage::TaskHubError;
+use durabletask_azurestorage::hub::{HubError, SettingsError};
+use durabletask_core::OrchestrationStatus;
+
+/// Why a command did not do what it was asked to. The exit codes are part of the interface.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    #[error(transparent)]
+    TaskHub(#[from] TaskHubError),
+    #[error(
+        "there is no task hub {0} here; make it with `durabletask hub create`, or name another with --task-hub or --connection"
+    )]
+    NoSuchHub(String),
+    #[error("{0}; say --yes to do it")]
+    Unconfirmed(String),
+    #[error("instance {id:?} is {status}, it takes no messages any more")]
+    Ended {
+        id: String,
+        status: OrchestrationStatus,
+    },
+    #[error("instance {id:?} is {status}")]
+    NotCompleted {
+        id: String,
+        status: OrchestrationStatus,
+    },
+    #[error("the program cannot run")]
+    System(#[from] std::io::Error),
+}
+
+impl Failure {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Unconfirmed(_) | Self::TaskHub(TaskHubError::InvalidArgument(_)) => 2,
+            Self::NoSuchHub(_) | Self::TaskHub(TaskHubError::NoSuchInstance { .. }) => 3,
+            Self::NotCompleted { .. } | Self::Ended { .. } => 4,
+            Self::TaskHub(TaskHubError::TimedOut { .. }) => 5,
+            _ => 1,
+        })
+    }
+
+    /// The failure with its causes, on one line.
+    pub(crate) fn explain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(inner) = cause {
+            let inner_text = inner.to_string();
+            // Some errors quote their cause themselves.
+            if !text.contains(&inner_text) {
+                text.push_str(": ");
+                text.push_str(&inner_text);
+            }
+            cause = inner.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,45 @@
+//! The `durabletask` program: what operators do with a task hub.
+
+mod cli;
+mod failure;
+mod hub;
+mod instances;
+mod output;
+mod place;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use durabletask_storage::Env;
+use tracing_subscriber::EnvFilter;
+
+use cli::{Command, CommandLine};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    log.with_writer(std::io::stderr).init();
+    match run(line) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {}", failure.explain());
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(line: CommandLine) -> Result<(), Failure> {
+    let settings = place::settings(&line.place)?;
+    let env = Env::system();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match line.command {
+            Command::Hub(command) => hub::run(command, settings, &env, line.json).await,
+            Command::Instances(command) => instances::run(command, settings, &env, line.json).await,
+        }
+    })
+}

@@ -1,0 +1,200 @@
+//! The program as an operator runs it, on the embedded store.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use durabletask_storage::Env;
+use durabletask_worker::hub::{HubSettings, StoreChoice};
+use durabletask_worker::prelude::*;
+use durabletask_worker::{RunningWorker, TaskHub};
+use serde_json::Value;
+
+/// A folder of its own, gone when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let unique = format!("durabletask-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(unique);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+struct Ended {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ended {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap()
+    }
+
+    /// The value beside that name.
+    fn field(&self, name: &str) -> &str {
+        let mut values = self.out.lines().filter_map(|line| line.strip_prefix(name));
+        values.next().unwrap().trim()
+    }
+}
+
+/// Runs `durabletask` in that folder with nothing in its environment.
+fn durabletask(folder: &Folder, arguments: &[&str]) -> Ended {
+    let output = Command::new(env!("CARGO_BIN_EXE_durabletask"))
+        .args(arguments)
+        .current_dir(&folder.0)
+        .env_clear()
+        .output()
+        .unwrap();
+    Ended {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[orchestrator(name = "Approval")]
+async fn approval(ctx: OrchestrationContext, who: String) -> Result<String> {
+    let answer: String = ctx.wait_event("Answer").await?;
+    Ok(format!("{who}: {answer}"))
+}
+
+/// Another process's worker, as far as the program can tell.
+async fn worker(file: &Path) -> RunningWorker {
+    let path = Some(file.to_owned());
+    let mut settings = HubSettings::new("Desk", 2).with_store(StoreChoice::Embedded { path });
+    settings.max_queue_polling_interval = std::time::Duration::from_millis(100);
+    let hub = TaskHub::open(settings, &Env::system()).await.unwrap();
+    Worker::builder()
+        .orchestrator(approval)
+        .build()
+        .unwrap()
+        .start(&hub)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_is_made_used_and_deleted() {
+    let folder = Folder::new("used");
+    let run =
+        |arguments: &[&str]| durabletask(&folder, &[&["--task-hub", "Desk"], arguments].concat());
+    let file = folder.0.join(".durabletask/desk.db");
+
+    let ended = run(&["hub", "show"]);
+    assert_eq!(ended.code, 3, "{}", ended.err);
+    assert!(
+        ended.err.contains("there is no task hub Desk"),
+        "{}",
+        ended.err
+    );
+    assert!(!file.exists(), "looking makes nothing");
+
+    let ended = run(&["hub", "create", "--json"]);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    assert_eq!(ended.json()["partitionCount"], 4);
+    assert!(ended.err.contains(".durabletask/desk.db"), "{}", ended.err);
+
+    let start = [
+        "instances",
+        "start",
+        "Approval",
+        "--id",
+        "a",
+        "--input",
+        "\"me\"",
+    ];
+    assert_eq!(run(&start).out, "a\n");
+    let again = run(&start);
+    assert_eq!(again.code, 1);
+    assert!(again.err.contains("already exists"), "{}", again.err);
+    let shown = run(&["instances", "show", "a"]);
+    assert_eq!(shown.field("Status"), "Pending");
+    let ended = run(&["instances", "wait", "a", "--timeout", "0"]);
+    assert_eq!(ended.code, 5, "{}", ended.err);
+
+    let worker = worker(&file).await;
+    let raise = ["instances", "raise", "a", "Answer", "--input", "\"yes\""];
+    assert_eq!(run(&raise).code, 0);
+    let ended = run(&["instances", "wait", "a", "--timeout", "30", "--json"]);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let status = ended.json();
+    assert_eq!(status["runtimeStatus"], "Completed");
+    assert_eq!(status["input"], "me");
+    assert_eq!(status["output"], "me: yes");
+    assert_eq!(run(&raise).code, 4, "it has ended");
+
+    run(&[
+        "instances",
+        "start",
+        "Approval",
+        "--id",
+        "b",
+        "--input",
+        "\"me\"",
+    ]);
+    assert_eq!(run(&["instances", "terminate", "b"]).code, 2);
+    let terminate = ["instances", "terminate", "b", "--reason", "why", "--yes"];
+    assert_eq!(run(&terminate).code, 0);
+    let ended = run(&["instances", "wait", "b", "--timeout", "30"]);
+    assert_eq!(ended.code, 4, "{}", ended.err);
+    assert_eq!(ended.field("Output"), "why");
+
+    let shown = run(&["hub", "show", "--json"]).json();
+    let partitions = shown["partitions"].as_array().unwrap();
+    assert_eq!(partitions.len(), 4);
+    assert!(partitions.iter().all(|p| p["owner"].is_string()), "{shown}");
+    assert!(worker.stop().await.unwrap());
+
+    let unconfirmed = run(&["hub", "delete"]);
+    assert_eq!(unconfirmed.code, 2);
+    assert!(unconfirmed.err.contains("--yes"), "{}", unconfirmed.err);
+    assert_eq!(run(&["instances", "show", "a"]).code, 0);
+    assert_eq!(run(&["hub", "delete", "--yes"]).code, 0);
+    assert_eq!(run(&["instances", "show", "a"]).code, 3);
+}
+
+#[test]
+fn a_connection_without_a_value_never_means_the_embedded_store() {
+    let folder = Folder::new("nowhere");
+    for command in [
+        &["hub", "create"][..],
+        &["hub", "show"],
+        &["hub", "delete", "--yes"],
+        &["instances", "show", "a"],
+        &["instances", "start", "Approval"],
+    ] {
+        let ended = durabletask(&folder, &[&["--connection", "Nowhere"], command].concat());
+        assert_eq!(ended.code, 1, "{}", ended.err);
+        assert!(
+            ended.err.contains("\"Nowhere\" has no value"),
+            "{}",
+            ended.err
+        );
+    }
+    assert!(!folder.0.join(".durabletask").exists());
+}
+
+#[test]
+fn wrong_usage_is_told() {
+    let folder = Folder::new("usage");
+    let ended = durabletask(&folder, &["instances", "start", "X", "--input", "text"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.contains("not JSON"), "{}", ended.err);
+    std::fs::write(
+        folder.0.join("host.json"),
+        r#"{"extensions":{"durableTask":{"storageProvider":{"partitionCount":3}}}}"#,
+    )
+    .unwrap();
+    assert_eq!(durabletask(&folder, &["hub", "create"]).code, 0);
+    std::fs::remove_file(folder.0.join("host.json")).unwrap();
+    let ended = durabletask(&folder, &["instances", "start", "X"]);
+    assert_eq!(ended.code, 1, "a start for a queue that nobody reads");
+    assert!(ended.err.contains("has 3 partitions"), "{}", ended.err);
+}
