@@ -129,8 +129,11 @@ impl HubWorker {
         // Held beyond the abort, which drops them with the tasks that work on them.
         let held = context.held.all();
         context.scope.abort();
-        let handed_back = futures::stream::iter(held)
-            .for_each_concurrent(MAX_CONCURRENT_HAND_BACKS, |held| self.hand_back(held));
+        // Not a closure over references, so that stopping can be spawned.
+        let hand_backs: Vec<_> = held.into_iter().map(|held| self.hand_back(held)).collect();
+        let handed_back = futures::stream::iter(hand_backs)
+            .buffer_unordered(MAX_CONCURRENT_HAND_BACKS)
+            .for_each(|()| std::future::ready(()));
         let limit = Duration::from_secs(HAND_BACK_SECONDS);
         let _ = env.timeout(limit, handed_back).await;
         Ok(in_time)

@@ -1,0 +1,160 @@
+//! What clients do in a run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use durabletask_azurestorage::hub::HubSettings;
+use durabletask_core::OrchestrationStatus;
+use futures::future::{BoxFuture, join, join_all};
+
+use crate::client::Client;
+use crate::crew::skew_ms;
+use crate::dice::Dice;
+use crate::network::World;
+use crate::program::{Gate, Program, Step};
+
+/// Instances of one run, at most.
+const MAX_ACTORS: u64 = 6;
+/// Longest time before an actor begins, in milliseconds.
+const MAX_LATENESS_MS: u64 = 120_000;
+
+/// One client with one instance.
+struct Actor {
+    world: Arc<World>,
+    client: Client,
+    /// For races.
+    rival: Client,
+    gate: Gate,
+    dice: Dice,
+    id: String,
+}
+
+/// Lets all actors of the seed act, until they are through.
+pub(crate) async fn act(world: &Arc<World>, settings: &HubSettings, gate: &Gate, seed: u64) {
+    let count = 1 + Dice::of(seed, "actors", 0).below(MAX_ACTORS);
+    let actors = (0..count).map(|n| {
+        let mut dice = Dice::of(seed, "actor", n);
+        let mut client = |kind: &str| {
+            let skew = skew_ms(&mut dice);
+            Client::new(world, settings, &format!("{kind}{n}"), skew)
+        };
+        let actor = Actor {
+            world: world.clone(),
+            client: client("c"),
+            rival: client("r"),
+            gate: gate.clone(),
+            id: format!("i{n}"),
+            dice,
+        };
+        actor.act()
+    });
+    join_all(actors).await;
+}
+
+impl Actor {
+    async fn act(mut self) {
+        let kind = self.dice.below(8);
+        self.pause(MAX_LATENESS_MS).await;
+        let program = Program::random(&mut self.dice, 1);
+        let doing: BoxFuture<'_, ()> = match kind {
+            0..=2 => Box::pin(self.runs(program)),
+            3 => Box::pin(self.raises_at_once(program)),
+            4 => Box::pin(self.races(program)),
+            5 => Box::pin(self.recreates(program)),
+            6 => Box::pin(self.rewinds(program)),
+            _ => Box::pin(self.repeats(program)),
+        };
+        doing.await;
+    }
+
+    async fn pause(&mut self, limit_ms: u64) {
+        let pause = Duration::from_millis(self.dice.below(limit_ms));
+        self.world.env.sleep(pause).await;
+    }
+
+    /// Raises its events in the course of time.
+    async fn runs(&mut self, program: Program) {
+        self.client.start(&self.id, &program).await;
+        self.goes_on(&program).await;
+    }
+
+    async fn goes_on(&mut self, program: &Program) {
+        for event in program.events() {
+            self.pause(20_000).await;
+            self.client.raise(&self.id, event).await;
+        }
+        self.client.completed(&self.id, program).await;
+    }
+
+    /// Raises its events right after it started it.
+    async fn raises_at_once(&mut self, program: Program) {
+        self.client.start(&self.id, &program).await;
+        for event in program.events() {
+            self.client.raise(&self.id, event).await;
+        }
+        self.client.completed(&self.id, &program).await;
+    }
+
+    /// Two clients want the same id for different programs, without events.
+    async fn races(&mut self, program: Program) {
+        let without_events = |mut program: Program| {
+            program.steps.retain(|step| !matches!(step, Step::Event(_)));
+            program
+        };
+        let mine = without_events(program);
+        let other = without_events(Program::random(&mut self.dice, 1));
+        let late = Duration::from_millis(self.dice.below(300));
+        join(self.client.start(&self.id, &mine), async {
+            self.world.env.sleep(late).await;
+            self.rival.start(&self.id, &other).await
+        })
+        .await;
+        let Some(status) = self.client.ended(&self.id).await else {
+            return;
+        };
+        let output = status.output.unwrap_or_default();
+        let expected = [&mine, &other].map(|p| serde_json::to_string(&p.expected()).ok());
+        if !expected.contains(&Some(output.clone())) {
+            let id = &self.id;
+            let what = format!("{id} ended with {output}, neither of {expected:?}");
+            self.world.trace.violation(what);
+        }
+    }
+
+    /// Purges what it ran and runs another program under the same id.
+    async fn recreates(&mut self, program: Program) {
+        self.runs(program).await;
+        self.client.purge(&self.id).await;
+        self.pause(2_000).await;
+        let next = Program::random(&mut self.dice, 1);
+        self.runs(next).await;
+    }
+
+    /// Runs another program under the same id without a purge.
+    async fn repeats(&mut self, program: Program) {
+        self.runs(program).await;
+        let next = Program::random(&mut self.dice, 1);
+        self.runs(next).await;
+    }
+
+    /// Runs into a failure, removes its cause, and rewinds.
+    async fn rewinds(&mut self, mut program: Program) {
+        let gate = format!("g{}", self.id);
+        program.steps.push(Step::Gate(gate.clone()));
+        self.client.start(&self.id, &program).await;
+        for event in program.events() {
+            self.client.raise(&self.id, event).await;
+        }
+        let Some(status) = self.client.ended(&self.id).await else {
+            return;
+        };
+        if status.runtime_status != OrchestrationStatus::Failed {
+            let what = format!("{} is {}, not Failed", self.id, status.runtime_status);
+            self.world.trace.violation(what);
+            return;
+        }
+        self.gate.open(&gate);
+        self.client.rewind(&self.id).await;
+        self.client.completed(&self.id, &program).await;
+    }
+}

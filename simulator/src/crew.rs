@@ -1,0 +1,171 @@
+//! The workers of a run, and what happens to them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use durabletask_azurestorage::hub::HubSettings;
+use durabletask_azurestorage::partition::partition_manager;
+use durabletask_azurestorage::{Executors, HubWorker, TaskHub};
+use durabletask_worker::Registry;
+use futures::future::{Either, select};
+use tokio::sync::Notify;
+
+use crate::dice::Dice;
+use crate::faults::FaultId;
+use crate::machine::Machine;
+use crate::network::{Network, World};
+use crate::program::{Gate, Work, program};
+
+/// Virtual time in which incidents happen, in milliseconds.
+const INCIDENTS_MS: u64 = 240_000;
+/// Incidents of one run, at most.
+const MAX_INCIDENTS: u64 = 9;
+/// How far clocks are off, at most, in milliseconds.
+const MAX_SKEW_MS: u64 = 20_000;
+
+/// What happens to a worker besides its network.
+#[derive(Debug, Clone, Copy)]
+enum Incident {
+    /// It dies after so many more polls.
+    Crash(u64),
+    /// It does nothing for a time, and its clock counts that time or not.
+    Freeze(Duration, bool),
+    /// It is stopped cleanly and started again.
+    Stop,
+}
+
+/// A place where one worker runs at a time.
+#[derive(Debug)]
+pub(crate) struct Post {
+    name: String,
+    world: Arc<World>,
+    settings: HubSettings,
+    gate: Gate,
+    machine: Mutex<Option<Arc<Machine>>>,
+    stop: Notify,
+}
+
+/// Random clock error, in milliseconds; most clocks are right.
+pub(crate) fn skew_ms(dice: &mut Dice) -> i64 {
+    if dice.below(2) == 0 {
+        return 0;
+    }
+    let ahead = i64::try_from(dice.below(2 * MAX_SKEW_MS)).unwrap_or(0);
+    ahead - i64::try_from(MAX_SKEW_MS).unwrap_or(0)
+}
+
+impl Post {
+    /// A post whose worker is yet to come.
+    pub(crate) fn new(
+        world: &Arc<World>,
+        settings: &HubSettings,
+        name: &str,
+        gate: &Gate,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.to_owned(),
+            world: world.clone(),
+            settings: settings.clone(),
+            gate: gate.clone(),
+            machine: Mutex::default(),
+            stop: Notify::new(),
+        })
+    }
+
+    fn machine(&self) -> Option<Arc<Machine>> {
+        let machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
+        machine.clone()
+    }
+
+    /// Runs one worker after another, for ever.
+    pub(crate) async fn keep_manned(self: Arc<Self>, seed: u64) {
+        let mut dice = Dice::of(seed, &self.name, u64::MAX);
+        for life in 0_u64.. {
+            let name = format!("{}.{life}", self.name);
+            let machine = Machine::new(&name, &self.world.env, skew_ms(&mut dice));
+            let worker = self.start(&machine);
+            *self.machine.lock().unwrap_or_else(PoisonError::into_inner) = Some(machine.clone());
+            self.world.trace.step(&name, "starts");
+            let dead = std::pin::pin!(machine.dead());
+            let stopped = std::pin::pin!(self.stop.notified());
+            if let Either::Right(_) = select(dead, stopped).await {
+                let outcome = worker.stop().await;
+                self.world
+                    .trace
+                    .step(&name, format_args!("stopped: {:?}", outcome.ok()));
+                machine.kill();
+            }
+            worker.abort();
+            self.world.trace.step(&name, "is dead");
+            let pause = Duration::from_millis(200 + dice.below(50_000));
+            self.world.env.sleep(pause).await;
+        }
+    }
+
+    fn start(&self, machine: &Arc<Machine>) -> HubWorker {
+        let env = machine.env();
+        let account = Network::account(&self.world, machine);
+        let manager = partition_manager(&account, &self.settings, &machine.name, &env);
+        let mut registry = Registry::new();
+        registry.use_env(env.clone());
+        let registered = registry
+            .add_orchestrator(program)
+            .and_then(|()| registry.add_activity(Work(env.clone())))
+            .and_then(|()| registry.add_activity(self.gate.clone()));
+        if let Err(error) = registered {
+            self.world.trace.violation(error);
+        }
+        let registry = Arc::new(registry);
+        let executors = Executors {
+            orchestrators: registry.clone(),
+            activities: registry,
+        };
+        let hub = TaskHub::new(env, account, self.settings.clone());
+        HubWorker::start(hub, executors, manager)
+    }
+
+    /// Stops its worker cleanly.
+    pub(crate) fn stop(&self) {
+        self.stop.notify_one();
+    }
+}
+
+/// Lets the incidents of the seed happen.
+pub(crate) async fn incidents(world: Arc<World>, posts: Vec<Arc<Post>>, seed: u64) {
+    let mut dice = Dice::of(seed, "incidents", 0);
+    let count = dice.below(MAX_INCIDENTS + 1);
+    let mut plan: Vec<(u64, u64, Incident)> = (0..count)
+        .map(|_| {
+            let what = match dice.below(8) {
+                0..=3 => Incident::Crash(dice.below(400)),
+                4..=5 => {
+                    let time = Duration::from_millis(1_000 + dice.below(120_000));
+                    Incident::Freeze(time, dice.below(2) == 0)
+                }
+                _ => Incident::Stop,
+            };
+            let whom = dice.below(posts.len() as u64);
+            (dice.below(INCIDENTS_MS), whom, what)
+        })
+        .collect();
+    plan.sort_by_key(|(at, ..)| *at);
+    for (n, (at_ms, whom, what)) in (0..).zip(plan) {
+        let wait = Duration::from_millis(at_ms).saturating_sub(world.env.monotonic());
+        world.env.sleep(wait).await;
+        let post = usize::try_from(whom).ok().and_then(|whom| posts.get(whom));
+        let Some((post, machine)) = post.and_then(|post| Some((post, post.machine()?))) else {
+            continue;
+        };
+        if machine.is_dead() || !world.faults.strikes(FaultId::Incident(n)) {
+            continue;
+        }
+        world
+            .trace
+            .step(&machine.name, format_args!("incident {n}: {what:?}"));
+        match what {
+            Incident::Crash(polls) => machine.die_after_polls(polls),
+            Incident::Freeze(time, clock_counts) => machine.freeze(time, clock_counts),
+            Incident::Stop => post.stop(),
+        }
+    }
+}

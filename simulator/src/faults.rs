@@ -1,0 +1,157 @@
+//! Which faults a run has: drawn by the seed, some left out on request, those that struck noted.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use durabletask_storage::ErrorKind;
+use durabletask_storage::wrappers::Operation;
+
+use crate::dice::Dice;
+
+/// A fault by its place in the seed's plan: the same in all runs of the seed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultId {
+    /// Of the n-th storage request of that machine.
+    Request(Arc<str>, u64),
+    /// The n-th incident.
+    Incident(u64),
+}
+
+/// What becomes of a storage request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is answered, after these times on the way there and back.
+    Answered(Duration, Duration),
+    /// It has no effect, and the caller learns of that.
+    Refused(ErrorKind),
+    /// It takes effect after the time, and the answer is lost.
+    AnswerLost(Duration),
+    /// It is lost, and nobody knows.
+    Lost,
+    /// The caller gives up; the request takes effect after that time, long afterwards.
+    LandsLate(Duration),
+    /// The transport sends it twice, because the first answer was lost; the second lands after the
+    /// second time.
+    Twice(Duration, Duration),
+}
+
+/// How often requests fail, per 1000 of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rates {
+    refused: u64,
+    answer_lost: u64,
+    lost: u64,
+    lands_late: u64,
+    twice: u64,
+}
+
+/// All faults of one run.
+#[derive(Debug)]
+pub(crate) struct Faults {
+    seed: u64,
+    rates: Rates,
+    /// If set, only these strike.
+    only: Option<BTreeSet<FaultId>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    struck: Vec<FaultId>,
+    is_over: bool,
+}
+
+impl Faults {
+    /// The faults of that seed.
+    pub(crate) fn new(seed: u64, only: Option<BTreeSet<FaultId>>) -> Self {
+        let mut dice = Dice::of(seed, "rates", 0);
+        // Most seeds are rough in one way and mild in the others.
+        let mut rate = |rough: u64| match dice.below(4) {
+            0 => 0,
+            1 => rough,
+            _ => rough / 4,
+        };
+        let rates = Rates {
+            refused: rate(60),
+            answer_lost: rate(60),
+            lost: rate(40),
+            lands_late: rate(60),
+            twice: rate(60),
+        };
+        Self {
+            seed,
+            rates,
+            only,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Whether that fault strikes; noted if it does.
+    pub(crate) fn strikes(&self, fault: FaultId) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let strikes = !state.is_over && self.only.as_ref().is_none_or(|only| only.contains(&fault));
+        if strikes {
+            state.struck.push(fault);
+        }
+        strikes
+    }
+
+    /// What becomes of the `n`-th request of that machine.
+    pub(crate) fn fate(&self, machine: &Arc<str>, n: u64, operation: Operation) -> Fate {
+        let mut dice = Dice::of(self.seed, machine, n);
+        let mut way = || match dice.below(40) {
+            0 => Duration::from_millis(dice.below(2_000)),
+            _ => Duration::from_micros(500 + dice.below(20_000)),
+        };
+        let (there, back) = (way(), way());
+        let answered = Fate::Answered(there, back);
+        let late = Duration::from_millis(dice.below(90_000));
+        let is_get = operation == Operation::GetMessages;
+        let rates = self.rates;
+        let mut draw = dice.below(if is_get { 4_000 } else { 1_000 });
+        let mut is_within = |rate: u64| {
+            let hit = draw < rate;
+            draw = draw.wrapping_sub(rate);
+            hit
+        };
+        let fate = if is_within(rates.refused) {
+            Fate::Refused(match late.as_millis() % 2 {
+                0 => ErrorKind::Throttled,
+                _ => ErrorKind::Unreachable,
+            })
+        } else if is_within(rates.answer_lost) {
+            Fate::AnswerLost(there)
+        } else if is_within(rates.lost) {
+            Fate::Lost
+        } else if is_within(rates.lands_late) {
+            Fate::LandsLate(late)
+        } else if is_within(rates.twice) && !is_get {
+            Fate::Twice(there, late / 20)
+        } else {
+            return answered;
+        };
+        if self.strikes(FaultId::Request(machine.clone(), n)) {
+            fate
+        } else {
+            answered
+        }
+    }
+
+    /// No fault strikes any more.
+    pub(crate) fn end(&self) {
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_over = true;
+    }
+
+    /// What struck so far.
+    pub(crate) fn struck(&self) -> Vec<FaultId> {
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .struck
+            .clone()
+    }
+}

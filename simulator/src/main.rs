@@ -1,0 +1,95 @@
+//! `simulate --seeds 0..1000` looks for seeds that break a promise; `simulate --seed 7 --trace`
+//! shows what happened in one.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use simulator::{Options, Report, run, shrink};
+
+/// Runs of a failing seed with fewer faults, at most.
+const MAX_SHRINK_RUNS: usize = 200;
+
+/// Simulates whole task hubs with faults, seed by seed.
+#[derive(Debug, Parser)]
+#[command(name = "simulate")]
+struct Arguments {
+    /// Seeds to run: the first, and the one after the last, as in 0..1000.
+    #[arg(long, value_parser = range, default_value = "0..100")]
+    seeds: std::ops::Range<u64>,
+    /// One seed only.
+    #[arg(long, conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// Print every step and every log line as it happens.
+    #[arg(long)]
+    trace: bool,
+    /// Do not look for fewer faults that still make a seed fail.
+    #[arg(long)]
+    no_shrink: bool,
+    /// Stop after so many failing seeds.
+    #[arg(long, default_value_t = 5)]
+    max_failures: usize,
+}
+
+fn range(text: &str) -> Result<std::ops::Range<u64>, String> {
+    let numbers = text.split_once("..");
+    let parsed = numbers.and_then(|(a, b)| Some(a.trim().parse().ok()?..b.trim().parse().ok()?));
+    parsed.ok_or_else(|| format!("'{text}' is not a range such as 0..1000"))
+}
+
+#[allow(clippy::print_stdout, reason = "a program")]
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.trace {
+        let filter = tracing_subscriber::EnvFilter::new("durabletask=debug,info");
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .without_time()
+            .init();
+    }
+    let seeds = arguments
+        .seed
+        .map_or(arguments.seeds, |seed| seed..seed + 1);
+    println!("seeds {}..{}", seeds.start, seeds.end);
+    let mut failures = 0;
+    let mut faults = 0;
+    for seed in seeds {
+        let options = Options {
+            is_loud: arguments.trace,
+            ..Options::seed(seed)
+        };
+        let report = run(&options);
+        faults += report.struck.len();
+        if report.violations.is_empty() {
+            continue;
+        }
+        failures += 1;
+        tell(seed, &report);
+        if !arguments.no_shrink {
+            let quiet = Options::seed(seed);
+            let (options, smallest) = shrink(&quiet, report, MAX_SHRINK_RUNS);
+            tell(seed, &smallest);
+            println!("  only {:?}", smallest.struck);
+            if arguments.trace {
+                let loud = Options {
+                    is_loud: true,
+                    ..options
+                };
+                println!("---- the smallest run ----");
+                run(&loud);
+            }
+        }
+        if failures >= arguments.max_failures {
+            break;
+        }
+    }
+    println!("{failures} failing seeds, {faults} faults struck");
+    ExitCode::from(u8::from(failures > 0))
+}
+
+#[allow(clippy::print_stdout, reason = "a program")]
+fn tell(seed: u64, report: &Report) {
+    println!("seed {seed} fails with {} faults:", report.struck.len());
+    for violation in report.violations.iter().take(10) {
+        println!("  {violation}");
+    }
+}

@@ -1,0 +1,143 @@
+//! One run of the whole system.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use durabletask_azurestorage::hub::{HubSettings, PartitionManagement, create_hub};
+use durabletask_storage::embedded::EmbeddedStore;
+use durabletask_storage::{Env, VirtualEnv};
+
+use crate::actors::act;
+use crate::crew::{Post, incidents};
+use crate::dice::Dice;
+use crate::faults::{FaultId, Faults};
+use crate::history::HistoryWatch;
+use crate::look;
+use crate::network::World;
+use crate::program::Gate;
+use crate::trace::Trace;
+
+/// Virtual time after which nothing goes wrong any more, in seconds.
+const FAULTS_SECONDS: u64 = 360;
+/// Virtual time of a whole run, at most, in seconds.
+const HORIZON_SECONDS: u64 = 3 * 86_400;
+
+/// What to run.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Decides everything.
+    pub seed: u64,
+    /// If set, only these of the seed's faults strike.
+    pub only: Option<BTreeSet<FaultId>>,
+    /// Whether steps and logs are printed as they happen.
+    pub is_loud: bool,
+}
+
+impl Options {
+    /// All faults of that seed.
+    pub fn seed(seed: u64) -> Self {
+        Self {
+            seed,
+            ..Self::default()
+        }
+    }
+}
+
+/// How a run went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What must not have been.
+    pub violations: Vec<String>,
+    /// Everything that happened, in order.
+    pub steps: Vec<String>,
+    /// The faults that struck.
+    pub struck: Vec<FaultId>,
+}
+
+/// Runs a seed from beginning to end.
+pub fn run(options: &Options) -> Report {
+    let horizon = Duration::from_secs(HORIZON_SECONDS);
+    let time = VirtualEnv::new(options.seed).with_horizon(horizon);
+    let env = time.env();
+    let settings = settings(options);
+    let account = match EmbeddedStore::in_memory(env.clone()) {
+        Ok(store) => store.account(),
+        Err(error) => return Report::failed(error.to_string()),
+    };
+    let world = Arc::new(World {
+        faults: Faults::new(options.seed, options.only.clone()),
+        trace: Trace::new(&env, options.is_loud),
+        histories: HistoryWatch::new(settings.names().history_table()),
+        travels: env.scope(),
+        account,
+        env,
+    });
+    if let Err(stalled) = time.block_on(whole(&world, &settings, options.seed)) {
+        world.trace.violation(stalled);
+    }
+    for panic in time.panics().texts {
+        world.trace.violation(format_args!("panic: {panic}"));
+    }
+    Report {
+        violations: world.trace.violations(),
+        steps: world.trace.steps(),
+        struck: world.faults.struck(),
+    }
+}
+
+impl Report {
+    fn failed(why: String) -> Self {
+        Self {
+            violations: vec![why],
+            steps: Vec::new(),
+            struck: Vec::new(),
+        }
+    }
+}
+
+fn settings(options: &Options) -> HubSettings {
+    let mut dice = Dice::of(options.seed, "settings", 0);
+    let partitions = [1, 2, 4][usize::try_from(dice.below(3)).unwrap_or(0)];
+    let mut settings = HubSettings::new("SimHub", 1).with_partition_count(partitions);
+    settings.control_queue_visibility_timeout = Duration::from_secs(30);
+    settings.work_item_queue_visibility_timeout = Duration::from_secs(30);
+    settings.max_queue_polling_interval = Duration::from_secs(2);
+    settings.use_app_lease = false;
+    if dice.below(4) == 0 {
+        settings.partition_management = PartitionManagement::Safe;
+    }
+    settings.sticky_sessions = dice.below(4) != 0;
+    settings
+}
+
+async fn whole(world: &Arc<World>, settings: &HubSettings, seed: u64) {
+    if let Err(error) = create_hub(&world.account, settings, &world.env).await {
+        world.trace.violation(error);
+        return;
+    }
+    let gate = Gate::default();
+    let count = 2 + Dice::of(seed, "workers", 0).below(2);
+    let posts: Vec<Arc<Post>> = (0..count)
+        .map(|n| Post::new(world, settings, &format!("w{n}"), &gate))
+        .collect();
+    for post in &posts {
+        drop(world.travels.spawn(post.clone().keep_manned(seed)));
+    }
+    drop(
+        world
+            .travels
+            .spawn(incidents(world.clone(), posts.clone(), seed)),
+    );
+    drop(world.travels.spawn(calm(world.clone(), world.env.clone())));
+    act(world, settings, &gate, seed).await;
+    world.faults.end();
+    look::until_quiet(world, settings).await;
+    look::check_all(world, settings).await;
+}
+
+async fn calm(world: Arc<World>, env: Env) {
+    env.sleep(Duration::from_secs(FAULTS_SECONDS)).await;
+    world.faults.end();
+    world.trace.step("--", "faults end");
+}
