@@ -14,7 +14,7 @@ use crate::program::{Program, event_name};
 /// Pause between tries, in milliseconds.
 const PAUSE_MS: u64 = 700;
 /// Virtual time in which an instance must end, in seconds.
-const MAX_RUN_SECONDS: u64 = 4 * 3_600;
+const MAX_RUN_SECONDS: u64 = 2 * 3_600;
 
 /// A client in a process of its own.
 #[derive(Debug)]

@@ -1,10 +1,12 @@
 //! What must hold when everybody is through.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::HubSettings;
 use durabletask_azurestorage::wire::history_row;
 use durabletask_azurestorage::wire::instance_row::InstanceRow;
+use durabletask_azurestorage::{HubClient, SweepOptions, TaskHub};
 use durabletask_core::{EventKind, OrchestrationStatus};
 use durabletask_storage::{Query, Result, Row, StorageError};
 
@@ -13,6 +15,8 @@ use crate::network::World;
 
 /// Virtual time in which the last messages must go, in seconds.
 const QUIET_SECONDS: u64 = 3 * 3_600;
+/// Quiet time after which the sweeper looks at an instance, in seconds.
+const SWEEP_AFTER_SECONDS: u64 = 700;
 /// Pause between looks, in seconds.
 const LOOK_SECONDS: u64 = 10;
 
@@ -30,6 +34,26 @@ pub(crate) async fn until_quiet(world: &World, settings: &HubSettings) {
     world
         .trace
         .violation(format_args!("messages are left: {left:?}"));
+}
+
+/// Lets the sweeper repair what crashes left behind, after the time it takes to be sure.
+pub(crate) async fn sweep(world: &World, settings: &HubSettings) {
+    world
+        .env
+        .sleep(Duration::from_secs(SWEEP_AFTER_SECONDS))
+        .await;
+    let hub = TaskHub::new(world.env.clone(), world.account.clone(), settings.clone());
+    let swept = HubClient::new(hub)
+        .sweep(&SweepOptions::default(), |_, finding| {
+            if let Some(finding) = finding {
+                world.trace.step("sweeper", format_args!("{finding:?}"));
+            }
+            ControlFlow::Continue(())
+        })
+        .await;
+    if let Err(error) = swept {
+        world.trace.violation(error);
+    }
 }
 
 async fn messages(world: &World, settings: &HubSettings) -> Result<Vec<(String, u64)>> {
@@ -120,7 +144,10 @@ fn ending(own: &[&Row], status: OrchestrationStatus, output: Option<&str>) -> Op
         }
     });
     let completed = ends.last()?;
-    let agrees = completed.status == status && completed.result.as_deref() == output;
+    // A failure is told in other words there.
+    let is_failure = status == OrchestrationStatus::Failed;
+    let agrees =
+        completed.status == status && (is_failure || completed.result.as_deref() == output);
     (!agrees).then(|| {
         format!(
             "the row says {status} with {output:?}, history {} with {:?}",

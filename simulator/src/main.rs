@@ -7,7 +7,7 @@ use clap::Parser;
 use simulator::{Options, Report, run, shrink};
 
 /// Runs of a failing seed with fewer faults, at most.
-const MAX_SHRINK_RUNS: usize = 200;
+const MAX_SHRINK_RUNS: usize = 80;
 
 /// Simulates whole task hubs with faults, seed by seed.
 #[derive(Debug, Parser)]
@@ -19,7 +19,8 @@ struct Arguments {
     /// One seed only.
     #[arg(long, conflicts_with = "seeds")]
     seed: Option<u64>,
-    /// Print every step and every log line as it happens.
+    /// Print every step and every log line; of a seed that fails, those of its smallest failing run,
+    /// except with --no-shrink.
     #[arg(long)]
     trace: bool,
     /// Do not look for fewer faults that still make a seed fail.
@@ -39,13 +40,6 @@ fn range(text: &str) -> Result<std::ops::Range<u64>, String> {
 #[allow(clippy::print_stdout, reason = "a program")]
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if arguments.trace {
-        let filter = tracing_subscriber::EnvFilter::new("durabletask=debug,info");
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .without_time()
-            .init();
-    }
     let seeds = arguments
         .seed
         .map_or(arguments.seeds, |seed| seed..seed + 1);
@@ -53,11 +47,12 @@ fn main() -> ExitCode {
     let mut failures = 0;
     let mut faults = 0;
     for seed in seeds {
-        let options = Options {
-            is_loud: arguments.trace,
-            ..Options::seed(seed)
+        let options = Options::seed(seed);
+        let report = if arguments.trace && arguments.no_shrink {
+            loudly(options)
+        } else {
+            run(&options)
         };
-        let report = run(&options);
         faults += report.struck.len();
         if report.violations.is_empty() {
             continue;
@@ -70,12 +65,8 @@ fn main() -> ExitCode {
             tell(seed, &smallest);
             println!("  only {:?}", smallest.struck);
             if arguments.trace {
-                let loud = Options {
-                    is_loud: true,
-                    ..options
-                };
                 println!("---- the smallest run ----");
-                run(&loud);
+                loudly(options);
             }
         }
         if failures >= arguments.max_failures {
@@ -84,6 +75,17 @@ fn main() -> ExitCode {
     }
     println!("{failures} failing seeds, {faults} faults struck");
     ExitCode::from(u8::from(failures > 0))
+}
+
+/// Runs with steps and logs printed.
+fn loudly(mut options: Options) -> Report {
+    options.is_loud = true;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new("durabletask=debug,info"))
+        .without_time()
+        .with_ansi(false)
+        .finish();
+    tracing::subscriber::with_default(logs, || run(&options))
 }
 
 #[allow(clippy::print_stdout, reason = "a program")]

@@ -133,6 +133,8 @@ async fn whole(world: &Arc<World>, settings: &HubSettings, seed: u64) {
     act(world, settings, &gate, seed).await;
     world.faults.end();
     look::until_quiet(world, settings).await;
+    look::sweep(world, settings).await;
+    look::until_quiet(world, settings).await;
     look::check_all(world, settings).await;
 }
 

@@ -3,7 +3,8 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use durabletask_core::EventKind;
+use durabletask_core::episode::RuntimeState;
+use durabletask_core::{EventKind, HistoryEvent};
 use futures::FutureExt;
 
 use super::Loaded;
@@ -179,7 +180,7 @@ impl Driver {
         });
         let Some((index, started)) = client_start else {
             let loaded = self.with_instance_etag(load.await?).await?;
-            return Ok(Ok(Prepared { loaded, messages }));
+            return self.unless_followed(Prepared { loaded, messages }).await;
         };
         let judged = hub.judge_start(&messages[index], started);
         let (loaded, judged) = futures::future::join(load, judged).await;
@@ -188,7 +189,7 @@ impl Driver {
             StartVerdict::Process => {
                 let mut loaded = loaded?;
                 loaded.instance_etag = row.and_then(|row| row.etag);
-                return Ok(Ok(Prepared { loaded, messages }));
+                return self.unless_followed(Prepared { loaded, messages }).await;
             }
             StartVerdict::Discard => "a duplicate start message is dropped",
             StartVerdict::Defer => "a start message came before its instance row and is put back",
@@ -204,6 +205,37 @@ impl Driver {
             self.put_back(messages);
         }
         Ok(Err(left))
+    }
+
+    /// Drops a start message that came back after its execution has continued as new: it would run
+    /// that execution once more over the one that followed it, whose progress would be lost. The
+    /// row, which may not show the follower yet, is repaired. One table query more, only where
+    /// another execution is stored.
+    async fn unless_followed(
+        &self,
+        prepared: Prepared,
+    ) -> Result<Result<Prepared, Left>, TaskHubError> {
+        let Prepared { loaded, messages } = prepared;
+        let start = messages.iter().position(Inbound::is_start);
+        let is_other = loaded.state.events().is_empty() && loaded.sentinel.is_some();
+        let (Some(start), true) = (start, is_other) else {
+            return Ok(Ok(Prepared { loaded, messages }));
+        };
+        let hub = &self.context.hub;
+        let stored = hub.load_session(&self.instance_id, None).await?;
+        if !is_followed_by(&messages[start].message().event, &stored.state) {
+            return Ok(Ok(Prepared { loaded, messages }));
+        }
+        let (instance_id, message_id) = (&self.instance_id, &messages[start].held.id);
+        tracing::info!(
+            instance_id,
+            message_id,
+            "a start message whose execution has continued as new is dropped"
+        );
+        let mut deferred = messages;
+        let known = vec![deferred.remove(start)];
+        let left = self.leave_alone(stored, known).await?;
+        Ok(Err(Left { deferred, ..left }))
     }
 
     /// Under `useInstanceTableEtag` the row's version is needed too. One table transaction.
@@ -249,6 +281,25 @@ impl Driver {
             loaded: is_kept.then_some(loaded),
             deferred: Vec::new(),
         }
+    }
+}
+
+/// Whether the stored execution came about by continue-as-new from the one that this message starts
+/// (directly or over others). A child's names the same task of the same parent execution; others
+/// have no generation, which every start by a client has, and began later.
+fn is_followed_by(start: &HistoryEvent, stored: &RuntimeState) -> bool {
+    let (Some(asked), Some(own)) = (start.as_started(), stored.started()) else {
+        return false;
+    };
+    match (&asked.parent, &own.parent) {
+        (Some(asked), Some(own)) => {
+            asked.task_schedule_id == own.task_schedule_id && asked.instance == own.instance
+        }
+        (None, None) => {
+            let began = stored.events().iter().find(|e| e.as_started().is_some());
+            own.generation.is_none() && began.is_some_and(|e| e.timestamp > start.timestamp)
+        }
+        _ => false,
     }
 }
 
