@@ -50,6 +50,26 @@ pub(super) fn child_execution_id(started: &ExecutionStarted, task: i32) -> Strin
         .to_string()
 }
 
+/// The execution id of the generation after `execution_id`: derived, so that a start message that
+/// comes back can be told to be of an earlier generation. .NET draws it at random.
+fn next_execution_id(execution_id: &str) -> String {
+    let namespace = Uuid::new_v5(&DERIVED_IDS, execution_id.as_bytes());
+    Uuid::new_v5(&namespace, b"next").simple().to_string()
+}
+
+/// Whether `later` came about by continue-as-new from `earlier`, over 1,000 generations at most.
+/// False for generations of .NET workers, whose ids say nothing.
+pub fn is_later_generation(later: &str, earlier: &str) -> bool {
+    std::iter::successors(Some(next_execution_id(earlier)), |id| {
+        Some(next_execution_id(id))
+    })
+    .take(MAX_GENERATIONS_APART)
+    .any(|id| id == later)
+}
+
+/// Generations that [`is_later_generation`] looks through.
+const MAX_GENERATIONS_APART: usize = 1_000;
+
 /// Turns the decisions of one execution into its history and its outbound messages.
 pub(super) struct Converter<'a> {
     pub(super) state: &'a mut RuntimeState,
@@ -267,7 +287,7 @@ pub(super) fn next_generation(
 ) -> Vec<HistoryEvent> {
     let instance = OrchestrationInstance::new(
         started.instance.instance_id.clone(),
-        stamps.new_execution_id(),
+        next_execution_id(started.instance.execution_id.as_deref().unwrap_or_default()),
     );
     let start = ExecutionStarted {
         instance,

@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use durabletask_core::episode::RuntimeState;
+use durabletask_core::episode::{RuntimeState, is_later_generation};
 use durabletask_core::{EventKind, HistoryEvent};
 use futures::FutureExt;
 
@@ -285,12 +285,19 @@ impl Driver {
 }
 
 /// Whether the stored execution came about by continue-as-new from the one that this message starts
-/// (directly or over others). A child's names the same task of the same parent execution; others
-/// have no generation, which every start by a client has, and began later.
+/// (directly or over others). Our ids tell. Of .NET's generations, a child's names the same task of
+/// the same parent execution; others have no number, which every start by a client has, and began
+/// later.
 fn is_followed_by(start: &HistoryEvent, stored: &RuntimeState) -> bool {
     let (Some(asked), Some(own)) = (start.as_started(), stored.started()) else {
         return false;
     };
+    let ids = (&own.instance.execution_id, &asked.instance.execution_id);
+    if let (Some(own), Some(asked)) = ids
+        && is_later_generation(own, asked)
+    {
+        return true;
+    }
     match (&asked.parent, &own.parent) {
         (Some(asked), Some(own)) => {
             asked.task_schedule_id == own.task_schedule_id && asked.instance == own.instance

@@ -27,6 +27,16 @@ impl Driver {
         Ok(self.keep(loaded))
     }
 
+    /// A message to an execution that is not the stored one may have made it so, and its commit may
+    /// have stopped before the row was written. Two table transactions.
+    async fn repair_current(&self) -> Result<(), TaskHubError> {
+        let hub = &self.context.hub;
+        let stored = hub.load_session(&self.instance_id, None).await?;
+        let row = hub.instance_row(&self.instance_id, false).await?;
+        self.repair(&stored.state, &stored.blobs, row.as_ref())
+            .await
+    }
+
     async fn repair(
         &self,
         state: &RuntimeState,
@@ -67,6 +77,9 @@ impl Driver {
             return Ok(left);
         }
         if !is_started && execution.is_some() {
+            if loaded.sentinel.is_some() {
+                self.repair_current().await?;
+            }
             self.drop_messages(messages);
             return Ok(left);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use durabletask_core::episode::RuntimeState;
+use durabletask_core::episode::{RuntimeState, is_later_generation};
 use durabletask_core::{EventType, HistoryEvent, OrchestrationStatus};
 use durabletask_storage::{Condition, Write};
 
@@ -102,5 +102,11 @@ fn is_followed(row: &InstanceRow, state: &RuntimeState) -> bool {
     let start = state.events().iter().find(is_start);
     let is_later = start.is_some_and(|start| Some(start.timestamp) > row.created_time);
     let is_by_client = state.started().is_some_and(|s| s.generation.is_some());
-    row.runtime_status != Some(OrchestrationStatus::Pending) || (is_later && !is_by_client)
+    let is_next = match (state.execution_id(), &row.execution_id) {
+        (Some(stored), Some(row)) => is_later_generation(stored, row),
+        _ => false,
+    };
+    row.runtime_status != Some(OrchestrationStatus::Pending)
+        || is_next
+        || (is_later && !is_by_client)
 }
