@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use durabletask_azurestorage::hub::{HubSettings, PartitionManagement, create_hub};
+use durabletask_azurestorage::hub::{HubSettings, PartitionManagement, Protections, create_hub};
 use durabletask_storage::embedded::EmbeddedStore;
 use durabletask_storage::{Env, VirtualEnv};
 
@@ -32,6 +32,8 @@ pub struct Options {
     pub only: Option<BTreeSet<FaultId>>,
     /// Whether steps and logs are printed as they happen.
     pub is_loud: bool,
+    /// What the provider does without.
+    pub protections: Protections,
 }
 
 impl Options {
@@ -104,6 +106,7 @@ fn settings(options: &Options) -> HubSettings {
     settings.work_item_queue_visibility_timeout = Duration::from_secs(30);
     settings.max_queue_polling_interval = Duration::from_secs(2);
     settings.use_app_lease = false;
+    settings.protections = options.protections;
     if dice.below(4) == 0 {
         settings.partition_management = PartitionManagement::Safe;
     }

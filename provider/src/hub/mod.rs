@@ -16,6 +16,8 @@ pub use deletion::delete_hub;
 pub use error::{HubError, SettingsError};
 pub use open::open_account;
 pub use overview::{HubOverview, PartitionOverview, find_hub, hub_overview};
+#[doc(hidden)]
+pub use settings::Protections;
 pub use settings::{
     ErrorMode, HubSettings, MessageEncoding, OverridableStates, PartitionManagement,
     RetentionSettings, SettingsSources, SettingsWarning, SweeperSettings, Unregistered,

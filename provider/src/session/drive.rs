@@ -13,6 +13,7 @@ use super::start::StartVerdict;
 use super::store::{Batch, Work};
 use crate::dispatch::{Pending, WorkerContext};
 use crate::error::TaskHubError;
+use crate::hub::Protections;
 use crate::queue::inbound::Inbound;
 
 /// Works off the messages of one instance. One at a time per instance.
@@ -146,7 +147,11 @@ impl Driver {
             accepted,
             early,
             known,
-        } = judge::judge(&loaded.state, messages);
+        } = judge::judge(
+            &loaded.state,
+            messages,
+            self.context.hub.settings().protections,
+        );
         let revives = judge::revives(&loaded.state, &early, &known);
         self.put_back(early);
         if accepted.is_empty() && !revives {
@@ -173,10 +178,11 @@ impl Driver {
         let hub = &self.context.hub;
         let mut messages = batch.messages;
         let load = hub.load_session(&self.instance_id, batch.execution.as_deref());
+        let is_judged = hub.settings().protections.start_deduplication;
         // Starts by orchestrations are not weeded out: they have no row yet.
         let client_start = messages.iter().enumerate().find_map(|(index, inbound)| {
             let started = inbound.message().event.as_started()?;
-            (started.parent.is_none()).then_some((index, started))
+            (is_judged && started.parent.is_none()).then_some((index, started))
         });
         let Some((index, started)) = client_start else {
             let loaded = self.with_instance_etag(load.await?).await?;
@@ -217,11 +223,13 @@ impl Driver {
     ) -> Result<Result<Prepared, Left>, TaskHubError> {
         let Prepared { loaded, messages } = prepared;
         let start = messages.iter().position(Inbound::is_start);
-        let is_other = loaded.state.events().is_empty() && loaded.sentinel.is_some();
+        let hub = &self.context.hub;
+        let is_other = loaded.state.events().is_empty()
+            && loaded.sentinel.is_some()
+            && hub.settings().protections.start_deduplication;
         let (Some(start), true) = (start, is_other) else {
             return Ok(Ok(Prepared { loaded, messages }));
         };
-        let hub = &self.context.hub;
         let stored = hub.load_session(&self.instance_id, None).await?;
         if !is_followed_by(&messages[start].message().event, &stored.state) {
             return Ok(Ok(Prepared { loaded, messages }));
@@ -259,7 +267,11 @@ impl Driver {
         prepared: Prepared,
     ) -> Result<Prepared, TaskHubError> {
         let Prepared { loaded, messages } = prepared;
-        if loaded.is_fresh || moves_forward(&loaded, &messages) {
+        let protections = self.context.hub.settings().protections;
+        if loaded.is_fresh
+            || !protections.fresh_verdicts
+            || moves_forward(&loaded, &messages, protections)
+        {
             return Ok(Prepared { loaded, messages });
         }
         drop(loaded);
@@ -311,11 +323,11 @@ fn is_followed_by(start: &HistoryEvent, stored: &RuntimeState) -> bool {
 }
 
 /// Whether a cached session takes these messages without any verdict against one.
-fn moves_forward(loaded: &Loaded, messages: &[Inbound]) -> bool {
+fn moves_forward(loaded: &Loaded, messages: &[Inbound], protections: Protections) -> bool {
     let is_rewind = |m: &Inbound| {
         matches!(m.message().event.kind, EventKind::Generic { .. }) && m.execution_id().is_none()
     };
-    let judged = judge::judge(&loaded.state, messages.to_vec());
+    let judged = judge::judge(&loaded.state, messages.to_vec(), protections);
     judged.early.is_empty()
         && !messages.iter().any(is_rewind)
         && (judged.accepted.is_empty() || judge::is_executable(&loaded.state, &judged.accepted))

@@ -4,6 +4,7 @@
 use durabletask_core::EventKind;
 use durabletask_core::episode::RuntimeState;
 
+use crate::hub::Protections;
 use crate::queue::inbound::Inbound;
 
 /// Deliveries after which an answer without history is let through, to be deleted
@@ -24,12 +25,14 @@ pub(crate) struct Judged {
 }
 
 /// Sorts a batch by what the loaded history says.
-pub(crate) fn judge(state: &RuntimeState, batch: Vec<Inbound>) -> Judged {
+pub(crate) fn judge(state: &RuntimeState, batch: Vec<Inbound>, protections: Protections) -> Judged {
     let mut judged = Judged::default();
     for inbound in batch {
-        if is_early(state, &inbound) {
+        if protections.held_back_answers && is_early(state, &inbound) {
             judged.early.push(inbound);
-        } else if is_known(state, &inbound) {
+        } else if protections.duplicate_drop
+            && (is_known(state, &inbound) || is_answered(&judged.accepted, &inbound))
+        {
             judged.known.push(inbound);
         } else {
             judged.accepted.push(inbound);
@@ -64,6 +67,13 @@ fn is_known(state: &RuntimeState, inbound: &Inbound) -> bool {
         }
         _ => state.holds_answer(event),
     }
+}
+
+/// Whether a message of the same batch answers the same task: the task ran twice.
+fn is_answered(accepted: &[Inbound], inbound: &Inbound) -> bool {
+    let task = |inbound: &Inbound| inbound.message().event.answered_task();
+    let asked = task(inbound).filter(|task| *task >= 0);
+    asked.is_some() && accepted.iter().any(|other| task(other) == asked)
 }
 
 /// Whether the message may be for the loaded execution.

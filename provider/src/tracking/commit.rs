@@ -53,8 +53,13 @@ impl TaskHub {
         mut plan: CommitPlan,
     ) -> Result<Committed, TaskHubError> {
         let outbound = std::mem::take(&mut plan.outbound);
-        self.send_all(base.control_queue, outbound, &base.sender)
-            .await?;
+        let send = self.send_all(base.control_queue, outbound, &base.sender);
+        let sends_late = if self.settings().protections.commit_order {
+            send.await?;
+            None
+        } else {
+            Some(send)
+        };
 
         let execution_id = plan.state.execution_id().unwrap_or_default().to_owned();
         let new = NewHistory {
@@ -72,6 +77,9 @@ impl TaskHub {
             Written::Committed(sentinel) => sentinel,
             Written::LoadAnew => return Ok(Committed::LoadAnew),
         };
+        if let Some(send) = sends_late {
+            send.await?;
+        }
 
         let replaced = if plan.execution_changed {
             base.blobs.clone()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use durabletask_core::HistoryEvent;
-use durabletask_storage::{Condition, ETag, MAX_TRANSACTION_BYTES, Row, RowKeys, Write};
+use durabletask_storage::{Condition, ETag, ErrorKind, MAX_TRANSACTION_BYTES, Row, RowKeys, Write};
 
 use crate::TaskHub;
 use crate::error::TaskHubError;
@@ -93,14 +93,20 @@ impl TaskHub {
             let fence = history_row::sentinel_to_row(&partition_key, new.execution_id, completed);
             let first = batch.first().cloned();
             let mut writes: Vec<Write> = batch.into_iter().map(Write::InsertOrReplace).collect();
+            let is_fenced = self.settings().protections.sentinel_etag;
             writes.push(match sentinel.take() {
+                _ if !is_fenced => Write::InsertOrMerge(fence),
                 Some(etag) => Write::Merge(fence, Condition::Matches(etag)),
                 None => Write::Insert(fence),
             });
             let (tables, table) = (&self.account().tables, &self.tables().history);
-            let transacted = self
-                .until_answered(|| tables.transact(table, writes.clone()))
-                .await;
+            let is_resolved = self.settings().protections.unknown_outcomes;
+            let transacted = if is_resolved {
+                self.until_answered(|| tables.transact(table, writes.clone()))
+                    .await
+            } else {
+                tables.transact(table, writes).await
+            };
             match transacted {
                 Ok(mut etags) => sentinel = etags.pop().flatten(),
                 Err(error) if error.is_conflict() || error.is_not_found() => {
@@ -112,6 +118,10 @@ impl TaskHub {
                         "a history commit was refused; the session is loaded anew"
                     );
                     return Ok(Written::LoadAnew);
+                }
+                // Only where the simulator wants to see it go wrong.
+                Err(error) if error.kind() == ErrorKind::UnknownOutcome && !is_resolved => {
+                    sentinel = None;
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -4,6 +4,7 @@ mod hub_name;
 mod json;
 mod kinds;
 mod limits;
+mod protections;
 mod read;
 mod sources;
 
@@ -22,6 +23,8 @@ pub use kinds::{
     VersionFailure, VersionMatch,
 };
 
+#[doc(hidden)]
+pub use protections::Protections;
 pub(in crate::hub) use sources::AppSettings;
 pub use sources::SettingsSources;
 pub use upkeep::{RetentionSettings, SweeperSettings};
@@ -192,6 +195,9 @@ pub struct HubSettings {
     pub sweeper: SweeperSettings,
     /// All short cuts of design §7 off: message by message as .NET (`rust.plain`). Default false.
     pub plain: bool,
+    /// For the simulator only.
+    #[doc(hidden)]
+    pub protections: Protections,
 }
 
 impl HubSettings {
@@ -256,6 +262,7 @@ impl HubSettings {
             retention: RetentionSettings::default(),
             sweeper: SweeperSettings::default(),
             plain: false,
+            protections: Protections::default(),
         }
     }
 
