@@ -12,6 +12,7 @@ mod faults;
 mod history;
 mod look;
 mod machine;
+mod mutation;
 mod network;
 mod program;
 mod run;
@@ -19,5 +20,6 @@ mod shrink;
 mod trace;
 
 pub use faults::FaultId;
+pub use mutation::{MUTATIONS, Mutation, all_but};
 pub use run::{Options, Report, run};
 pub use shrink::shrink;

@@ -4,7 +4,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use simulator::{Options, Report, run, shrink};
+use durabletask_azurestorage::hub::Protections;
+use simulator::{Options, Report, all_but, run, shrink};
 
 /// Runs of a failing seed with fewer faults, at most.
 const MAX_SHRINK_RUNS: usize = 80;
@@ -23,12 +24,20 @@ struct Arguments {
     /// except with --no-shrink.
     #[arg(long)]
     trace: bool,
+    /// Leave out a protection, which must then be found missing: sentinel-etag, duplicate-drop,
+    /// held-back-answers, start-deduplication, commit-order, unknown-outcomes, fresh-verdicts.
+    #[arg(long, value_parser = protections)]
+    without: Option<Protections>,
     /// Do not look for fewer faults that still make a seed fail.
     #[arg(long)]
     no_shrink: bool,
     /// Stop after so many failing seeds.
     #[arg(long, default_value_t = 5)]
     max_failures: usize,
+}
+
+fn protections(name: &str) -> Result<Protections, String> {
+    all_but(name).ok_or_else(|| format!("there is no protection '{name}'"))
 }
 
 fn range(text: &str) -> Result<std::ops::Range<u64>, String> {
@@ -47,9 +56,12 @@ fn main() -> ExitCode {
     let mut failures = 0;
     let mut faults = 0;
     for seed in seeds {
-        let options = Options::seed(seed);
+        let options = Options {
+            protections: arguments.without.unwrap_or_default(),
+            ..Options::seed(seed)
+        };
         let report = if arguments.trace && arguments.no_shrink {
-            loudly(options)
+            loudly(options.clone())
         } else {
             run(&options)
         };
@@ -60,8 +72,7 @@ fn main() -> ExitCode {
         failures += 1;
         tell(seed, &report);
         if !arguments.no_shrink {
-            let quiet = Options::seed(seed);
-            let (options, smallest) = shrink(&quiet, report, MAX_SHRINK_RUNS);
+            let (options, smallest) = shrink(&options, report, MAX_SHRINK_RUNS);
             tell(seed, &smallest);
             println!("  only {:?}", smallest.struck);
             if arguments.trace {

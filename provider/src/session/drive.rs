@@ -297,29 +297,21 @@ impl Driver {
 }
 
 /// Whether the stored execution came about by continue-as-new from the one that this message starts
-/// (directly or over others). Our ids tell. Of .NET's generations, a child's names the same task of
-/// the same parent execution; others have no number, which every start by a client has, and began
-/// later.
+/// (directly or over others). Our ids tell, and a child's names the same task of the same parent
+/// execution. Times would not: clocks differ. So a client's start whose execution was continued by a
+/// .NET worker may run again, as it does there.
 fn is_followed_by(start: &HistoryEvent, stored: &RuntimeState) -> bool {
     let (Some(asked), Some(own)) = (start.as_started(), stored.started()) else {
         return false;
     };
     let ids = (&own.instance.execution_id, &asked.instance.execution_id);
-    if let (Some(own), Some(asked)) = ids
-        && is_later_generation(own, asked)
-    {
-        return true;
-    }
-    match (&asked.parent, &own.parent) {
+    let is_of_same_task = match (&asked.parent, &own.parent) {
         (Some(asked), Some(own)) => {
             asked.task_schedule_id == own.task_schedule_id && asked.instance == own.instance
         }
-        (None, None) => {
-            let began = stored.events().iter().find(|e| e.as_started().is_some());
-            own.generation.is_none() && began.is_some_and(|e| e.timestamp > start.timestamp)
-        }
         _ => false,
-    }
+    };
+    is_of_same_task || matches!(ids, (Some(own), Some(asked)) if is_later_generation(own, asked))
 }
 
 /// Whether a cached session takes these messages without any verdict against one.

@@ -1,9 +1,7 @@
 //! Bringing an instance row that is behind its history up to date (chapter 03 §3.6, design.md §6).
 
-use std::sync::Arc;
-
 use durabletask_core::episode::{RuntimeState, is_later_generation};
-use durabletask_core::{EventType, HistoryEvent, OrchestrationStatus};
+use durabletask_core::{EventType, OrchestrationStatus};
 use durabletask_storage::{Condition, Write};
 
 use crate::TaskHub;
@@ -96,17 +94,11 @@ fn is_behind(row: &InstanceRow, execution_id: &str, state: &RuntimeState) -> boo
 
 /// Whether the row's execution was followed by that of the history, which is written first. A
 /// Pending row is more often that of an execution that a client has just created and that has no
-/// history yet; if not, the history is of an execution that was created later, and by no client.
+/// history yet; then the ids must tell, because clocks differ.
 fn is_followed(row: &InstanceRow, state: &RuntimeState) -> bool {
-    let is_start = |event: &&Arc<HistoryEvent>| event.as_started().is_some();
-    let start = state.events().iter().find(is_start);
-    let is_later = start.is_some_and(|start| Some(start.timestamp) > row.created_time);
-    let is_by_client = state.started().is_some_and(|s| s.generation.is_some());
     let is_next = match (state.execution_id(), &row.execution_id) {
         (Some(stored), Some(row)) => is_later_generation(stored, row),
         _ => false,
     };
-    row.runtime_status != Some(OrchestrationStatus::Pending)
-        || is_next
-        || (is_later && !is_by_client)
+    row.runtime_status != Some(OrchestrationStatus::Pending) || is_next
 }
