@@ -66,6 +66,12 @@ fn note(rows: &mut Rows, write: &Write) -> Option<String> {
     }
 }
 
+/// An event in a word.
+fn told(event: &HistoryEvent) -> String {
+    let task = event.answered_task().unwrap_or(event.event_id);
+    format!("{}({task})", event.event_type().name())
+}
+
 /// What is wrong with the history of one execution, which has ended.
 pub(crate) fn faults_of(rows: &[&Row]) -> Vec<String> {
     let mut faults = Vec::new();
@@ -99,7 +105,8 @@ pub(crate) fn faults_of(rows: &[&Row]) -> Vec<String> {
             && task >= 0
         {
             if !answered.insert(task) {
-                faults.push(format!("task {task} has two outcomes"));
+                let kinds: Vec<_> = events.iter().map(told).collect();
+                faults.push(format!("task {task} has two outcomes: {}", kinds.join(" ")));
             }
             if !events.iter().any(|asked| asked.event_id == task) {
                 faults.push(format!(

@@ -10,8 +10,6 @@ use crate::queue::inbound::Inbound;
 /// Deliveries after which an answer without history is let through, to be deleted
 /// (chapter 02 §4.5 b).
 const MAX_HELD_BACK_DELIVERIES: u32 = 5;
-/// Deliveries up to which a message for an instance that has not started is put back.
-pub(crate) const MAX_PENDING_DELIVERIES: u32 = 6;
 
 /// A batch, sorted out.
 #[derive(Debug, Default)]
@@ -27,8 +25,9 @@ pub(crate) struct Judged {
 /// Sorts a batch by what the loaded history says.
 pub(crate) fn judge(state: &RuntimeState, batch: Vec<Inbound>, protections: Protections) -> Judged {
     let mut judged = Judged::default();
+    let is_starting = batch.iter().any(Inbound::is_start);
     for inbound in batch {
-        if protections.held_back_answers && is_early(state, &inbound) {
+        if protections.held_back_answers && is_early(state, is_starting, &inbound) {
             judged.early.push(inbound);
         } else if protections.duplicate_drop
             && (is_known(state, &inbound) || is_answered(&judged.accepted, &inbound))
@@ -42,13 +41,15 @@ pub(crate) fn judge(state: &RuntimeState, batch: Vec<Inbound>, protections: Prot
 }
 
 /// Whether an answer came before the history that expects it: messages are sent before history is
-/// committed.
-fn is_early(state: &RuntimeState, inbound: &Inbound) -> bool {
+/// committed. One that comes with the start message of its execution answers what an episode sent
+/// that was not committed and runs again.
+fn is_early(state: &RuntimeState, is_starting: bool, inbound: &Inbound) -> bool {
     let Some(task) = inbound.message().event.answered_task() else {
         return false;
     };
-    let is_stray =
-        state.started().is_none() && inbound.held.dequeue_count() > MAX_HELD_BACK_DELIVERIES;
+    let is_stray = !is_starting
+        && state.started().is_none()
+        && inbound.held.dequeue_count() > MAX_HELD_BACK_DELIVERIES;
     // A split timer answers no task; .NET writes it to force another episode.
     !is_stray && task >= 0 && !state.has_event_with_id(task)
 }
