@@ -49,7 +49,8 @@ fn every_missing_protection_is_found() {
                 protections,
                 ..Options::seed(*seed)
             };
-            !run(&options).violations.is_empty()
+            // A seed that fails anyway says nothing.
+            !run(&options).violations.is_empty() && run(&Options::seed(*seed)).violations.is_empty()
         });
         assert!(found.is_some(), "without {name} nothing goes wrong");
     }

@@ -74,6 +74,7 @@ async fn replay(
 fn options(scenario: &str, history: &History) -> EpisodeOptions {
     EpisodeOptions {
         child_version: "".into(),
+        keeps_duplicates: false,
         include_parameters: history.keeps_inputs(),
         error_mode: match scenario {
             "fails-exceptions" => ErrorMode::Exceptions,

@@ -48,6 +48,9 @@ pub struct EpisodeOptions {
     /// unversioned. Activities that are called without a version get their orchestration's own
     /// (chapter 04 §7.2, as the isolated SDK has it).
     pub child_version: Arc<str>,
+    /// Takes answers up that history holds already. For the simulator only.
+    #[doc(hidden)]
+    pub keeps_duplicates: bool,
 }
 
 /// What to do with a batch of messages.
@@ -138,7 +141,7 @@ impl Episode {
         options: &EpisodeOptions,
         stamps: &mut dyn Stamps,
     ) -> Begun {
-        let accepted = match reconcile::accepted(&state, &messages) {
+        let accepted = match reconcile::accepted(&state, &messages, options.keeps_duplicates) {
             Ok(accepted) => accepted,
             Err(reason) => {
                 return Begun::Discard(Discarded {

@@ -15,6 +15,7 @@ use crate::{EventKind, HistoryEvent, OrchestrationStatus, TaskMessage};
 pub(super) fn accepted(
     state: &RuntimeState,
     messages: &[TaskMessage],
+    keeps_duplicates: bool,
 ) -> Result<Vec<usize>, DiscardReason> {
     use OrchestrationStatus::{Pending, Running, Suspended};
     if !matches!(state.status(), Running | Pending | Suspended) {
@@ -39,7 +40,9 @@ pub(super) fn accepted(
         .iter()
         .enumerate()
         .filter(|(_, message)| {
-            is_for(message, execution) && is_new(state, &mut answered, &message.event)
+            is_for(message, execution)
+                && (is_new(state, &mut answered, &message.event)
+                    || (keeps_duplicates && message.event.answered_task().is_some()))
         })
         .map(|(position, _)| position);
     let accepted: Vec<_> = start.into_iter().chain(others).collect();

@@ -72,6 +72,7 @@ impl Hub {
                 include_parameters: true,
                 error_mode: ErrorMode::Both,
                 child_version: "".into(),
+                keeps_duplicates: false,
             },
             stamps: TestStamps {
                 now: "2026-01-01T00:00:00Z".parse().unwrap(),

@@ -22,6 +22,7 @@ impl WorkerContext {
     fn episode_options(&self) -> EpisodeOptions {
         let settings = self.hub.settings();
         EpisodeOptions {
+            keeps_duplicates: !settings.protections.duplicate_drop,
             include_parameters: settings.store_inputs_in_orchestration_history,
             error_mode: settings.error_mode,
             child_version: settings

@@ -29,9 +29,7 @@ pub(crate) fn judge(state: &RuntimeState, batch: Vec<Inbound>, protections: Prot
     for inbound in batch {
         if protections.held_back_answers && is_early(state, is_starting, &inbound) {
             judged.early.push(inbound);
-        } else if protections.duplicate_drop
-            && (is_known(state, &inbound) || is_answered(&judged.accepted, &inbound))
-        {
+        } else if protections.duplicate_drop && is_known(state, &inbound) {
             judged.known.push(inbound);
         } else {
             judged.accepted.push(inbound);
@@ -68,13 +66,6 @@ fn is_known(state: &RuntimeState, inbound: &Inbound) -> bool {
         }
         _ => state.holds_answer(event),
     }
-}
-
-/// Whether a message of the same batch answers the same task: the task ran twice.
-fn is_answered(accepted: &[Inbound], inbound: &Inbound) -> bool {
-    let task = |inbound: &Inbound| inbound.message().event.answered_task();
-    let asked = task(inbound).filter(|task| *task >= 0);
-    asked.is_some() && accepted.iter().any(|other| task(other) == asked)
 }
 
 /// Whether the message may be for the loaded execution.

@@ -117,6 +117,7 @@ impl TestHub {
                 include_parameters: true,
                 error_mode: ErrorMode::Both,
                 child_version: "".into(),
+                keeps_duplicates: false,
             },
             clock: Clock::new(),
             instances: BTreeMap::new(),
