@@ -329,10 +329,11 @@ fn a_generation_takes_over_what_is_not_changed() {
             new_version: new_version.clone(),
             ..Completion::new(OrchestrationStatus::ContinuedAsNew, Some("next".into()))
         };
+        let first_ids = first.clone();
         let mut stamps = Hub::new(Plan::Input).stamps;
         let events = crate::episode::convert::next_generation(&first, end, &mut stamps);
         let expected = ExecutionStarted {
-            instance: OrchestrationInstance::new("it", format!("{:032x}", 1)),
+            instance: events[1].as_started().unwrap().instance.clone(),
             version: new_version.or(first.version.clone()),
             input: Some("next".into()),
             parent_trace_context: (!new_trace).then(|| trace.clone()),
@@ -341,6 +342,8 @@ fn a_generation_takes_over_what_is_not_changed() {
             generation: None,
             ..first
         };
+        let ids = [&expected, &first_ids].map(|s| s.instance.execution_id.clone().unwrap());
+        assert!(crate::episode::is_later_generation(&ids[0], &ids[1]));
         assert_eq!(events[1].as_started(), Some(&expected));
     }
 }
