@@ -53,9 +53,13 @@ pub(super) fn decide(holders: &[Option<&str>], me: &str) -> Take {
 mod tests {
     use super::*;
 
-    /// The vectors of §5.5: what each worker holds, free ones last. covers: R5-33
+    /// What each worker holds.
+    type Holdings<'a> = &'a [(&'a str, usize)];
+
+    /// The vectors of §5.5, free leases last.
     #[test]
     fn takes_as_dotnet_does() {
+        // covers: R5-33
         let steal = |first: usize, count| Take::StealOne((first..first + count).collect());
         let acquire = |first: usize, free: usize, need| Take::Acquire {
             free: (first..first + free).collect(),
@@ -63,7 +67,7 @@ mod tests {
         };
         let me = "me";
         let (a, b, c, d) = ("a", "b", "c", "d");
-        let vectors: [(&[(&str, usize)], usize, Take); 12] = [
+        let vectors: [(Holdings<'_>, usize, Take); 12] = [
             (&[], 4, acquire(0, 4, 4)),
             (&[(a, 4)], 0, steal(0, 4)),
             (&[(a, 3), (me, 1)], 0, steal(0, 3)),
