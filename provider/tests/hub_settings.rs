@@ -212,6 +212,7 @@ const REFUSALS: &[(&str, &str, &str, &str)] = &[
 
 #[test]
 fn a_wrong_value_is_refused_with_key_value_and_range() {
+    // covers: R1-07 R4-03 R4-04 R4-05
     for (text, key, value, allowed) in REFUSALS {
         let error = refusal(&host_json(text));
         for part in [*key, *value, *allowed] {
@@ -293,6 +294,7 @@ fn account_of(sources: &SettingsSources) -> String {
 
 #[test]
 fn a_connection_name_is_looked_up_in_four_places() {
+    // covers: R4-09
     let named = |name: &str| {
         host_json(&format!(
             "\"storageProvider\": {{\"connectionName\": \"{name}\"}}"

@@ -9,6 +9,7 @@ use crate::world::{on_hub, on_hub_of, spread};
 
 #[test]
 fn a_worker_cut_off_gives_up_before_others_take_over_and_comes_back() {
+    // covers: R5-06 R5-23
     on_hub(1, 4, |world| async move {
         let alpha = world.started("alpha");
         world.pass(15.0).await;
