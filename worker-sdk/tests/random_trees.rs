@@ -1,5 +1,5 @@
 //! Random trees of durable calls: a run kept in memory and a fresh one that replays history
-//! decide the same in every episode.
+//! decide the same in every episode, and so does a replay of any cut of the history.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use durabletask_core::{Action, BoxFuture, Command, EventKind};
+use durabletask_core::{Action, BoxFuture, Command, EventKind, TaskFailed};
 use durabletask_worker::prelude::*;
 use futures::FutureExt as _;
 use proptest::prelude::*;
@@ -19,6 +19,9 @@ use support::{Driver, Session, completed, fired, raised};
 enum Tree {
     Call(u8),
     Child(u8),
+    /// Called again when it fails, so many times at most.
+    Retried(u8, u32),
+    RetriedChild(u8, u32),
     Timer(u32),
     Event(u8),
     EventOrTimeout(u8, u32),
@@ -35,6 +38,8 @@ fn trees() -> impl Strategy<Value = Tree> {
     let leaf = prop_oneof![
         4 => (0..4_u8).prop_map(Tree::Call),
         1 => (0..4_u8).prop_map(Tree::Child),
+        2 => (0..4_u8, 1..4_u32).prop_map(|(name, times)| Tree::Retried(name, times)),
+        1 => (0..4_u8, 1..4_u32).prop_map(|(name, times)| Tree::RetriedChild(name, times)),
         2 => days.clone().prop_map(Tree::Timer),
         2 => (0..3_u8).prop_map(Tree::Event),
         2 => (0..3_u8, days).prop_map(|(name, limit)| Tree::EventOrTimeout(name, limit)),
@@ -65,6 +70,16 @@ fn grow(ctx: OrchestrationContext, tree: Tree, seen: String) -> BoxFuture<'stati
             let options = ChildOptions::new();
             let call = ctx.call_child_by_name::<String>(&format!("O{n}"), &seen, options);
             call.map(Result::unwrap_or_default).boxed()
+        }
+        Tree::Retried(n, times) => {
+            let options = CallOptions::new().retry(policy(times));
+            let call = ctx.call_by_name_with::<String>(&format!("A{n}"), &seen, options);
+            call.map(|result| format!("{result:?}")).boxed()
+        }
+        Tree::RetriedChild(n, times) => {
+            let options = ChildOptions::new().retry(policy(times));
+            let call = ctx.call_child_by_name::<String>(&format!("O{n}"), &seen, options);
+            call.map(|result| format!("{result:?}")).boxed()
         }
         Tree::Timer(seconds) => ctx
             .timer(Duration::from_secs(seconds.into()))
@@ -108,6 +123,10 @@ fn grow(ctx: OrchestrationContext, tree: Tree, seen: String) -> BoxFuture<'stati
     }
 }
 
+fn policy(times: u32) -> RetryPolicy {
+    RetryPolicy::new(times, Duration::from_secs(60)).only_if(|failure| failure.message() != "no")
+}
+
 /// Half of them make their first call now, the others when they are polled.
 fn branches(
     ctx: &OrchestrationContext,
@@ -133,33 +152,89 @@ fn digest(texts: &[String]) -> String {
 }
 
 #[orchestrator]
-async fn tree(ctx: OrchestrationContext, tree: Tree) -> Result<String> {
+async fn tree(ctx: OrchestrationContext, (tree, again): (Tree, bool)) -> Result<String> {
     ctx.set_custom_status("growing")?;
-    Ok(grow(ctx, tree, String::new()).await)
+    let grown = grow(ctx.clone(), tree, String::new()).await;
+    if again {
+        return ctx.continue_as_new(grown);
+    }
+    Ok(grown)
 }
 
-/// What answers a decision.
-fn answer(command: &Command) -> Option<EventKind> {
-    match command.action {
-        Action::ScheduleTask { .. } => Some(completed(command.id, &format!("\"r{}\"", command.id))),
-        Action::CreateTimer { .. } => Some(fired(command.id)),
-        Action::CreateSubOrchestration { .. } => Some(EventKind::SubOrchestrationCompleted {
-            task_scheduled_id: command.id,
-            result: Some(format!("\"c{}\"", command.id)),
-        }),
-        _ => None,
+/// Whether a decision is answered.
+fn is_task(command: &Command) -> bool {
+    !matches!(
+        command.action,
+        Action::SendEvent { .. } | Action::Complete(_)
+    )
+}
+
+/// What answers a decision: a third of the tasks fail, some of them for good.
+fn answer(command: &Command, pick: usize) -> EventKind {
+    let id = command.id;
+    let is_child = matches!(command.action, Action::CreateSubOrchestration { .. });
+    let message = match pick % 6 {
+        _ if matches!(command.action, Action::CreateTimer { .. }) => return fired(id),
+        0 => "later",
+        1 => "no",
+        _ if is_child => {
+            return EventKind::SubOrchestrationCompleted {
+                task_scheduled_id: id,
+                result: Some(format!("\"c{id}\"")),
+            };
+        }
+        _ => return completed(id, &format!("\"r{id}\"")),
+    };
+    let failed = Box::new(TaskFailed {
+        task_scheduled_id: id,
+        reason: Some(message.to_owned()),
+        ..TaskFailed::default()
+    });
+    if is_child {
+        EventKind::SubOrchestrationFailed(failed)
+    } else {
+        EventKind::TaskFailed(failed)
     }
+}
+
+/// A replay of the history up to any row decides nothing else than was decided, and nothing that
+/// the rows up to there hold already.
+fn check_cuts(driver: &Driver, cuts: &[usize]) -> Result<(), TestCaseError> {
+    for cut in cuts {
+        let rows = &driver.history[..cut % (driver.history.len() + 1)];
+        let recorded: Vec<i32> = rows.iter().map(|row| row.event_id).collect();
+        for command in driver.decided_over(rows) {
+            prop_assert!(!recorded.contains(&command.id), "{command:?} once more");
+            let decided = driver.commands.iter().find(|other| other.id == command.id);
+            prop_assert_eq!(
+                Some(without_carryover(&command)),
+                decided.map(without_carryover)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What travels along depends on what had arrived.
+fn without_carryover(command: &Command) -> Command {
+    let mut command = command.clone();
+    if let Action::Complete(end) = &mut command.action {
+        end.carryover.clear();
+    }
+    command
 }
 
 proptest! {
     #[test]
     fn kept_and_replayed_runs_decide_alike(
         grown in trees(),
+        again: bool,
         choices in prop::collection::vec((any::<usize>(), 0..4_usize, 0..6_u8), 1..120),
+        cuts in prop::collection::vec(any::<usize>(), 12),
     ) {
         let mut driver = Driver::new(tree, Session::Kept);
-        let input = serde_json::to_string(&grown).unwrap();
-        let mut open: Vec<EventKind> = Vec::new();
+        let input = serde_json::to_string(&(grown, again)).unwrap();
+        let mut open: Vec<Command> = Vec::new();
         let mut batch = vec![driver.started(&input)];
         let mut choices = choices.into_iter();
         loop {
@@ -167,7 +242,7 @@ proptest! {
             let kept = driver.episode(std::mem::take(&mut batch)).unwrap();
             prop_assert_eq!(&kept, &replayed.commands);
             prop_assert_eq!(&driver.custom_status, &replayed.custom_status);
-            open.extend(kept.iter().filter_map(answer));
+            open.extend(kept.into_iter().filter(is_task));
             if driver.completion.is_some() {
                 break;
             }
@@ -175,7 +250,8 @@ proptest! {
                 break;
             };
             for _ in 0..count.min(open.len()) {
-                batch.push(open.swap_remove(pick % open.len()));
+                let task = open.swap_remove(pick % open.len());
+                batch.push(answer(&task, pick / 7));
             }
             if event < 3 {
                 batch.push(raised(&format!("E{event}"), &format!("\"e{pick}\"")));
@@ -183,5 +259,6 @@ proptest! {
             // An orchestrator in between may be given time, and that is all.
             driver.now = driver.now.saturating_add(Duration::from_secs(3 * 86_400));
         }
+        check_cuts(&driver, &cuts)?;
     }
 }

@@ -12,11 +12,16 @@ pub use orchestrations::{
     retrying_sub, sender, status, timer,
 };
 
-use durabletask_worker::{Worker, WorkerError};
+use durabletask_worker::{Worker, WorkerBuilder, WorkerError};
 
 /// A worker of the whole catalogue. [`Flaky`] counts its calls per worker, as .NET's does per
 /// process.
 pub fn worker() -> Result<Worker, WorkerError> {
+    builder().build()
+}
+
+/// The same, not yet built.
+pub fn builder() -> WorkerBuilder {
     Worker::builder()
         .activity(say_hello)
         .activity(double)
@@ -42,5 +47,4 @@ pub fn worker() -> Result<Worker, WorkerError> {
         .orchestrator(fragile_parent)
         .orchestrator(mailbox)
         .orchestrator(status)
-        .build()
 }

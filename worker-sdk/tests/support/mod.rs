@@ -101,6 +101,13 @@ impl Driver {
         self.execute(&mut *run, self.history.clone(), new).unwrap()
     }
 
+    /// The decisions that a fresh run adds to these rows of the history.
+    pub(crate) fn decided_over(&self, rows: &[Arc<HistoryEvent>]) -> Vec<Command> {
+        let mut run = self.open();
+        let decided = self.execute(&mut *run, rows.to_vec(), Vec::new());
+        decided.unwrap().commands
+    }
+
     pub(crate) fn open(&self) -> Box<dyn OrchestrationRun> {
         self.registry.open(&self.name, None).unwrap()
     }
