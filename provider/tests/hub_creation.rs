@@ -172,7 +172,7 @@ fn a_hub_that_others_are_making_is_waited_for() {
 
 #[test]
 fn an_active_manager_of_another_kind_is_refused_until_it_is_gone() {
-    // covers: R5-02
+    // covers: R1-17 R5-02
     run(|env, account| async move {
         let table = settings("MyHub", 4, Table);
         create_hub(&account, &table, &env).await.unwrap();
@@ -222,6 +222,8 @@ fn an_active_manager_of_another_kind_is_refused_until_it_is_gone() {
                 .unwrap();
         }
         create_hub(&account, &table, &env).await.unwrap();
+        delete_hub(&account, &table).await.unwrap();
+        assert_eq!(everything(&account).await, Vec::<String>::new());
     });
 }
 

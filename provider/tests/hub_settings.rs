@@ -417,3 +417,15 @@ fn upkeep_is_off_until_it_is_asked_for() {
     ));
     assert!(zero.contains("rust.sweeper.interval"), "{zero}");
 }
+
+#[test]
+fn workers_without_a_name_get_one_that_nobody_has() {
+    // covers: R6-01 R6-02
+    let (env, settings) = (durabletask_storage::Env::system(), read(""));
+    let (one, two) = (settings.worker_id(&env), settings.worker_id(&env));
+    assert_ne!(one, two);
+    let (host, unique) = one.split_once(':').unwrap();
+    assert!(!host.is_empty() && unique.len() == 8, "{one}");
+    let named = settings.with_worker_id("stable");
+    assert_eq!(named.worker_id(&env), named.worker_id(&env));
+}
