@@ -157,12 +157,9 @@ fn price_table(columns: &[Vec<(String, f64)>], decimals: usize) -> String {
 }
 
 fn row(name: &str, cells: impl IntoIterator<Item = String>) -> String {
-    let mut line = format!("{name:<NAME_WIDTH$}");
-    for cell in cells {
-        line.push_str(&format!("{cell:>CELL_WIDTH$}"));
-    }
-    line.push('\n');
-    line
+    let cells = cells.into_iter().map(|cell| format!("{cell:>CELL_WIDTH$}"));
+    let cells: Vec<String> = cells.collect();
+    format!("{name:<NAME_WIDTH$}{}\n", cells.concat())
 }
 
 fn optional(number: Option<f64>) -> String {

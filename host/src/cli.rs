@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use durabletask_core::{OrchestrationStatus, Timestamp};
 
 /// Looks after durable task hubs in Azure Storage, and in the embedded store.
 ///
 /// Settings come from host.json and local.settings.json in the current folder and from the
 /// environment, as the Functions host reads them. Exit codes: 0 done, 1 failed, 2 wrong usage, 3
-/// no such hub or instance, 4 the instance has ended (for wait: did not complete), 5 it did not end
-/// in time.
+/// no such hub or instance, 4 the instance is not in a state for it (for wait: did not complete), 5
+/// it did not end in time.
 #[derive(Debug, Parser)]
 #[command(name = "durabletask", version)]
 pub(crate) struct CommandLine {
@@ -41,6 +42,12 @@ pub(crate) enum Command {
     /// Orchestration instances
     #[command(subcommand)]
     Instances(InstancesCommand),
+    /// Look for instances that are stuck, rows that are stale and blobs that nobody needs
+    Doctor {
+        /// Repair what is found
+        #[arg(long)]
+        repair: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -99,6 +106,35 @@ pub(crate) enum InstancesCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// List instances
+    List {
+        #[command(flatten)]
+        filter: Filter,
+        /// Instances to list at most; 100 if absent, all of them with --json
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
+    /// Show the history of an instance; with --json as .NET exports it
+    History {
+        /// The instance
+        id: String,
+    },
+    /// Let a running instance stand still
+    Suspend(WithReason),
+    /// Let a suspended instance go on
+    Resume(WithReason),
+    /// Let a failed instance run again from where it failed
+    Rewind(WithReason),
+    /// Start an instance once more with the same input; prints its instance id
+    Restart {
+        /// The instance
+        id: String,
+        /// Under a fresh instance id
+        #[arg(long)]
+        new_id: bool,
+    },
+    /// Remove finished instances with all they left behind
+    Purge(Purge),
     /// Wait until an instance has ended
     Wait {
         /// The instance
@@ -107,6 +143,63 @@ pub(crate) enum InstancesCommand {
         #[arg(long, value_name = "SECONDS", value_parser = seconds)]
         timeout: Option<Duration>,
     },
+}
+
+/// Which instances.
+#[derive(Debug, Args)]
+pub(crate) struct Filter {
+    /// Ids that start so
+    #[arg(long)]
+    pub(crate) prefix: Option<String>,
+    /// With this status; may be repeated
+    #[arg(long, value_parser = status)]
+    pub(crate) status: Vec<OrchestrationStatus>,
+    /// Created at or after this time, such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) created_from: Option<Timestamp>,
+    /// Created at or before this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) created_to: Option<Timestamp>,
+}
+
+/// An instance, and why something is done to it.
+#[derive(Debug, Args)]
+pub(crate) struct WithReason {
+    /// The instance
+    pub(crate) id: String,
+    /// Why
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Purge {
+    /// The instance; all that match the filter if absent
+    #[arg(conflicts_with_all = ["prefix", "status", "created_from", "created_to"])]
+    pub(crate) id: Option<String>,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    /// Live instances, too
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Only count what matches
+    #[arg(long, conflicts_with = "id")]
+    pub(crate) dry_run: bool,
+    /// Instances per second, at most; 100 if absent, 0 for no limit
+    #[arg(long, value_name = "N")]
+    pub(crate) per_second: Option<u32>,
+    /// Really do it
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+fn status(text: &str) -> Result<OrchestrationStatus, String> {
+    let mut all = OrchestrationStatus::ALL.into_iter();
+    all.find(|status| status.name().eq_ignore_ascii_case(text))
+        .ok_or_else(|| {
+            let names = OrchestrationStatus::ALL.map(OrchestrationStatus::name);
+            format!("a status is one of {}", names.join(", "))
+        })
 }
 
 /// JSON text as it is to be stored.

@@ -32,6 +32,10 @@ pub(crate) enum Failure {
         id: String,
         status: OrchestrationStatus,
     },
+    #[error("{0} instances could not be purged; the first are named above, try again")]
+    NotPurged(u64),
+    #[error("{0} things are wrong; say --repair to mend what can be mended")]
+    NotWell(u64),
     #[error("the program cannot run")]
     System(#[from] std::io::Error),
 }
@@ -41,7 +45,9 @@ impl Failure {
         ExitCode::from(match self {
             Self::Unconfirmed(_) | Self::TaskHub(TaskHubError::InvalidArgument(_)) => 2,
             Self::NoSuchHub(_) | Self::TaskHub(TaskHubError::NoSuchInstance { .. }) => 3,
-            Self::NotCompleted { .. } | Self::Ended { .. } => 4,
+            Self::NotCompleted { .. }
+            | Self::Ended { .. }
+            | Self::TaskHub(TaskHubError::NotFailed { .. } | TaskHubError::NotFinished { .. }) => 4,
             Self::TaskHub(TaskHubError::TimedOut { .. }) => 5,
             _ => 1,
         })

@@ -6,9 +6,9 @@ use durabletask_core::{OrchestrationStatus, Timestamp};
 use durabletask_storage::Env;
 use serde_json::json;
 
-use crate::cli::InstancesCommand;
+use crate::cli::{InstancesCommand, WithReason};
 use crate::failure::Failure;
-use crate::{output, place};
+use crate::{operations, output, place};
 
 pub(crate) async fn run(
     command: InstancesCommand,
@@ -31,11 +31,7 @@ pub(crate) async fn run(
                 ..StartOptions::default()
             };
             let id = client.start(&name, input, options).await?;
-            if as_json {
-                output::json(&json!({ "instanceId": id }));
-            } else {
-                println!("{id}");
-            }
+            report_id(&id, as_json);
         }
         InstancesCommand::Raise { id, event, input } => {
             find_running(&client, &id).await?;
@@ -55,6 +51,32 @@ pub(crate) async fn run(
             client.terminate(&id, reason).await?;
             report(&id, &format!("{id} was told to end."), as_json);
         }
+        InstancesCommand::List { filter, limit } => {
+            operations::list(&client, filter, limit, as_json).await?;
+        }
+        InstancesCommand::History { id } => {
+            find(&client, &id).await?;
+            operations::history(&client, &id, as_json).await?;
+        }
+        InstancesCommand::Suspend(WithReason { id, reason }) => {
+            find_running(&client, &id).await?;
+            client.suspend(&id, reason).await?;
+            report(&id, &format!("{id} was told to stand still."), as_json);
+        }
+        InstancesCommand::Resume(WithReason { id, reason }) => {
+            find_running(&client, &id).await?;
+            client.resume(&id, reason).await?;
+            report(&id, &format!("{id} was told to go on."), as_json);
+        }
+        InstancesCommand::Rewind(WithReason { id, reason }) => {
+            client.rewind(&id, reason).await?;
+            report(&id, &format!("{id} is rewound and runs again."), as_json);
+        }
+        InstancesCommand::Restart { id, new_id } => {
+            let id = client.restart(&id, new_id).await?;
+            report_id(&id, as_json);
+        }
+        InstancesCommand::Purge(purge) => operations::purge(&client, purge, as_json).await?,
         InstancesCommand::Wait { id, timeout } => {
             client.wait(&id, timeout).await?;
             // Again, because waiting leaves the input out.
@@ -87,6 +109,14 @@ async fn find_running(client: &HubClient, id: &str) -> Result<(), Failure> {
         return Err(Failure::Ended { id, status });
     }
     Ok(())
+}
+
+fn report_id(id: &str, as_json: bool) {
+    if as_json {
+        output::json(&json!({ "instanceId": id }));
+    } else {
+        println!("{id}");
+    }
 }
 
 fn report(id: &str, text: &str, as_json: bool) {

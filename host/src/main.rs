@@ -4,12 +4,14 @@ mod cli;
 mod failure;
 mod hub;
 mod instances;
+mod operations;
 mod output;
 mod place;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use durabletask_azurestorage::HubClient;
 use durabletask_storage::Env;
 use tracing_subscriber::EnvFilter;
 
@@ -40,6 +42,10 @@ fn run(line: CommandLine) -> Result<(), Failure> {
         match line.command {
             Command::Hub(command) => hub::run(command, settings, &env, line.json).await,
             Command::Instances(command) => instances::run(command, settings, &env, line.json).await,
+            Command::Doctor { repair } => {
+                let hub = place::existing_hub(settings, &env).await?;
+                operations::doctor(&HubClient::new(hub), repair, line.json).await
+            }
         }
     })
 }

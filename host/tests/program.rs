@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use durabletask_storage::Env;
 use durabletask_worker::hub::{HubSettings, StoreChoice};
@@ -67,6 +68,21 @@ async fn approval(ctx: OrchestrationContext, who: String) -> Result<String> {
     Ok(format!("{who}: {answer}"))
 }
 
+/// Fails on the first call.
+#[activity(name = "Flaky")]
+async fn flaky(_: ActivityContext, _: ()) -> Result<u32> {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    match CALLS.fetch_add(1, Ordering::Relaxed) {
+        0 => Err(Failure::new("Flaky", "not yet")),
+        calls => Ok(calls),
+    }
+}
+
+#[orchestrator(name = "Fragile")]
+async fn fragile(ctx: OrchestrationContext, _: ()) -> Result<u32> {
+    ctx.call(flaky, ()).await
+}
+
 /// Another process's worker, as far as the program can tell.
 async fn worker(file: &Path) -> RunningWorker {
     let path = Some(file.to_owned());
@@ -75,6 +91,8 @@ async fn worker(file: &Path) -> RunningWorker {
     let hub = TaskHub::open(settings, &Env::system()).await.unwrap();
     Worker::builder()
         .orchestrator(approval)
+        .orchestrator(fragile)
+        .activity(flaky)
         .build()
         .unwrap()
         .start(&hub)
@@ -158,6 +176,54 @@ async fn a_hub_is_made_used_and_deleted() {
     assert_eq!(run(&["instances", "show", "a"]).code, 0);
     assert_eq!(run(&["hub", "delete", "--yes"]).code, 0);
     assert_eq!(run(&["instances", "show", "a"]).code, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_are_listed_rewound_restarted_and_purged() {
+    let folder = Folder::new("operated");
+    let run = |arguments: &str| {
+        let arguments: Vec<_> = arguments.split(' ').collect();
+        durabletask(&folder, &[&["--task-hub", "Desk"], &arguments[..]].concat())
+    };
+    assert_eq!(run("hub create").code, 0);
+    let worker = worker(&folder.0.join(".durabletask/desk.db")).await;
+    assert_eq!(run("instances start Fragile --id f").out, "f\n");
+    assert_eq!(run("instances wait f --timeout 30").code, 4);
+    let listed = run("instances list --status failed --prefix f --json").json();
+    assert_eq!(listed["runtimeStatus"], "Failed");
+    assert_eq!(run("instances rewind f --reason again").code, 0);
+    assert_eq!(run("instances wait f --timeout 30").field("Output"), "1");
+    let again = run("instances rewind f");
+    assert_eq!(again.code, 4, "{}", again.err);
+
+    let copy = run("instances restart f --new-id").out;
+    let copy = copy.trim();
+    assert_eq!(run(&format!("instances wait {copy} --timeout 30")).code, 0);
+    assert_eq!(run("instances list").out.lines().count(), 3);
+    assert!(
+        run("instances list --limit 1")
+            .err
+            .contains("There are more")
+    );
+    let history = run("instances history f --json").json();
+    assert_eq!(history[1]["Name"], "Fragile");
+    assert!(run("instances history f").out.contains("GenericEvent"));
+
+    assert_eq!(
+        run("instances start Approval --id a --input \"me\"").code,
+        0
+    );
+    assert_eq!(run("instances purge a --yes").code, 4, "it is live");
+    assert_eq!(run("instances purge f").code, 2);
+    assert_eq!(run("instances purge f --prefix f --yes").code, 2);
+    assert_eq!(run("instances purge f --yes --json").json()["instances"], 1);
+    let dry = run("instances purge --status Completed --dry-run");
+    assert_eq!(dry.out, "1 instances match.\n");
+    assert_eq!(run("instances purge --yes --json").json()["instances"], 1);
+    assert_eq!(run("instances list --json").json()["instanceId"], "a");
+    let well = run("doctor");
+    assert_eq!((well.code, &*well.out), (0, ""), "{}", well.err);
+    assert!(worker.stop().await.unwrap());
 }
 
 #[test]

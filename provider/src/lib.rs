@@ -6,6 +6,7 @@ mod error;
 pub mod hub;
 pub mod partition;
 mod queue;
+pub mod scale;
 mod session;
 mod taskhub;
 mod tracking;

@@ -5,12 +5,13 @@ use futures::future::{BoxFuture, FutureExt, join_all};
 
 use super::error::HubError;
 use super::settings::HubSettings;
+use crate::partition::app_lease_id;
 
 /// Removes the hub with all it holds, the records of every ownership manager included (R1-17).
 /// What is not there is no error; all is tried, then the first failure is reported. Stop all
 /// workers first. Creating the hub again at once meets resources that are still being deleted.
 ///
-/// Price: one list and one delete per queue, 3 table and 3 blob requests.
+/// Price: one list and one delete per queue, 3 table and 4 blob requests.
 pub async fn delete_hub(account: &Account, settings: &HubSettings) -> Result<(), HubError> {
     settings.validate()?;
     let names = settings.names();
@@ -33,8 +34,15 @@ pub async fn delete_hub(account: &Account, settings: &HubSettings) -> Result<(),
         parallel.push(async move { account.blobs.delete_container(&container).await }.boxed());
     }
     let app_lease = names.app_lease_container();
+    let app = app_lease_id(&settings.app_name);
     parallel.push(
         async move {
+            // Our own app's workers have stopped; their lease outlives them by a minute.
+            let release = account.blobs.release_lease(&app_lease, None, &app).await;
+            match release.map_err(|error| error.kind()) {
+                Ok(()) | Err(ErrorKind::LeaseLost | ErrorKind::NotFound) => {}
+                Err(kind) => tracing::debug!(?kind, "the app lease could not be released"),
+            }
             // Another app may hold the app lease; then .NET leaves the container, too.
             match account.blobs.delete_container(&app_lease).await {
                 Err(error) if error.kind() == ErrorKind::LeaseLost => Ok(false),

@@ -60,6 +60,12 @@ impl WorkerContext {
             if queue.is_released() {
                 break;
             }
+            if !self.ownership.is_fresh(queue.partition) {
+                // Perhaps somebody else's by now (R5-06): after a stand-still of this process the
+                // manager has to look first.
+                self.hub.env().sleep(FAILED_RECEIVE_PAUSE).await;
+                continue;
+            }
             let received = self
                 .hub
                 .account()

@@ -12,6 +12,10 @@ use crate::partition::PartitionId;
 /// The partition whose owner does the upkeep of the whole hub.
 const UPKEEP_PARTITION: PartitionId = PartitionId::new(0);
 
+/// Time after the start of a worker at which upkeep is due first, also for workers that do not
+/// live as long as the interval.
+const FIRST_DELAY: Duration = Duration::from_secs(5 * 60);
+
 impl WorkerContext {
     /// Purges what has expired, time and again, if the settings name an age.
     pub(crate) async fn keep_retention(self: Arc<Self>) {
@@ -20,7 +24,9 @@ impl WorkerContext {
             return;
         }
         let client = HubClient::new(self.hub.clone());
-        while self.wait_for_upkeep(retention.interval).await {
+        let mut pause = retention.interval.min(FIRST_DELAY);
+        while self.wait_for_upkeep(pause).await {
+            pause = retention.interval;
             let purged = client.purge_expired(&retention, |_| self.may_go_on()).await;
             match purged {
                 Ok(reports) => {
@@ -43,7 +49,9 @@ impl WorkerContext {
         }
         let client = HubClient::new(self.hub.clone());
         let options = SweepOptions::from(&sweeper);
-        while self.wait_for_upkeep(sweeper.interval).await {
+        let mut pause = sweeper.interval.min(FIRST_DELAY);
+        while self.wait_for_upkeep(pause).await {
+            pause = sweeper.interval;
             let swept = client
                 .sweep(&options, |_, finding| {
                     if let Some(finding) = finding {
@@ -60,9 +68,9 @@ impl WorkerContext {
     }
 
     /// Waits until upkeep is due and this worker's; false when the worker stops.
-    async fn wait_for_upkeep(&self, interval: Duration) -> bool {
+    async fn wait_for_upkeep(&self, pause: Duration) -> bool {
         loop {
-            self.hub.env().sleep(interval).await;
+            self.hub.env().sleep(pause).await;
             if self.is_stopping() {
                 return false;
             }

@@ -1,7 +1,7 @@
 //! Instances that stand still for no good reason.
 
 use durabletask_core::{
-    EventKind, EventType, ExecutionStarted, HistoryEvent, OrchestrationInstance, TaskMessage,
+    EventKind, EventType, ExecutionStarted, HistoryEvent, OrchestrationInstance, Tags, TaskMessage,
 };
 use durabletask_storage::{Condition, Row, Write};
 
@@ -109,14 +109,7 @@ impl TaskHub {
         if !is_same || !row.is_pending() || !self.is_start_overdue(&row) {
             return Ok(false);
         }
-        let what = format!("instance row {instance_id}");
-        if let Some(blob) = &row.tags_blob_name {
-            // Written by .NET only, and inherited tags of that size fail its first commit anyway.
-            return Err(TaskHubError::MissingBlob {
-                what: format!("the tags in {what}"),
-                blob: blob.clone(),
-            });
-        }
+        let tags = self.tags_of(&row).await?;
         let input = self.input_of(&row).await?;
         if !self.claim(&row).await? {
             return Ok(false);
@@ -128,7 +121,7 @@ impl TaskHub {
             name: row.name,
             version: row.version,
             input,
-            tags: row.tags,
+            tags,
             scheduled_start_time: row.scheduled_start_time,
             generation: row.generation,
             ..ExecutionStarted::default()
@@ -145,6 +138,19 @@ impl TaskHub {
         self.send(&sending, &SenderIdentity::client()).await?;
         tracing::info!(instance_id, "sent the start of a stuck instance again");
         Ok(true)
+    }
+
+    /// The tags that a row stands for, which .NET may have moved to a blob.
+    async fn tags_of(&self, row: &InstanceRow) -> Result<Option<Tags>, TaskHubError> {
+        let Some(blob) = &row.tags_blob_name else {
+            return Ok(row.tags.clone());
+        };
+        let what = format!("instance row {}", row.instance_id);
+        let mut column = Row::new("", "");
+        column.set("Tags", self.get_large(&what, blob).await?);
+        let read = InstanceRow::from_row(&column);
+        read.map(|row| row.tags)
+            .map_err(|source| TaskHubError::unreadable(format!("blob {blob} of {what}"), source))
     }
 
     /// Marks a row that is about to get a message, under its ETag: of several sweepers one sends,

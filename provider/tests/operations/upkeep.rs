@@ -10,7 +10,7 @@ use durabletask_azurestorage::{
     Executors, Finding, FindingKind, HubWorker, StartOptions, SweepOptions, SweepReport,
 };
 use durabletask_core::OrchestrationStatus::{Completed, Pending};
-use durabletask_storage::{Condition, Env, Row, Write};
+use durabletask_storage::{Condition, Env, PutCondition, Row, Write};
 
 use crate::hub::{CALL, TestHub, run};
 use crate::rewind::{failed_family, puts};
@@ -140,6 +140,40 @@ fn a_lost_start_is_sent_again_ever_less_often() {
             .filter(|row| row.get_str("EventType") == Some("ExecutionStarted"));
         assert_eq!(started.count(), 1);
         assert!(worker.stop().await.unwrap());
+    });
+}
+
+#[test]
+fn a_start_sent_again_has_the_tags_that_were_moved() {
+    run(async |env| {
+        let hub = TestHub::new(&env, "tags").await;
+        start(&hub, "i", None).await;
+        let lost = lose_messages(&hub, "i").await;
+        let container = hub.hub.names().large_message_container();
+        hub.put_blob(&container, "i/history--Tags-1-Tags.json.gz")
+            .await;
+        let tags = durabletask_azurestorage::wire::large::gzip(r#"{"team":"a/b"}"#);
+        let put = hub.account.blobs.put_blob(
+            &container,
+            "i/history--Tags-1-Tags.json.gz",
+            tags.into(),
+            PutCondition::Always,
+            None,
+        );
+        put.await.unwrap();
+        let mut row = Row::new("i", "");
+        row.set("Tags", "");
+        row.set("TagsBlobName", "i/history--Tags-1-Tags.json.gz");
+        let moved = Write::Merge(row, Condition::Exists);
+        hub.account
+            .tables
+            .write(&hub.instances(), moved)
+            .await
+            .unwrap();
+        env.sleep(11 * MINUTE).await;
+        assert_eq!(sweep(&hub, false).await, ["start i"]);
+        let sent = lose_messages(&hub, "i").await;
+        assert_eq!(content(&sent[0]), content(&lost[0]));
     });
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::PartitionManagement::{self, Legacy, Safe, Table};
+use durabletask_azurestorage::hub::{HubSettings, create_hub};
 use durabletask_azurestorage::partition::{PartitionId, StopError};
 
 use crate::machine::Machine;
@@ -254,6 +255,48 @@ fn a_stop_without_storage_ends() {
             assert!(!alpha.ownership.is_fresh(PartitionId::new(0)));
             alpha.crash();
             assert_eq!(world.started("alpha").manager.stop().await, Ok(()));
+        });
+    }
+}
+
+/// Every pair of managers: refused with a message that names both, until the other one is gone.
+#[test]
+fn another_manager_at_work_is_refused() {
+    // covers: R5-01 R5-02
+    for active in ALL {
+        on_hub_of(active, 1, 4, |world| async move {
+            let alpha = world.started("alpha");
+            world.pass(3.0).await;
+            for wanted in ALL {
+                let settings = HubSettings {
+                    partition_management: wanted,
+                    ..world.settings.clone()
+                };
+                let made = create_hub(&world.account, &settings, &world.env).await;
+                let message = made.map_err(|error| error.to_string());
+                if wanted == active {
+                    assert_eq!(message, Ok(()));
+                    continue;
+                }
+                let (found, set) = (active.name(), wanted.name());
+                let expected = format!(
+                    "workers with {found} partition management are active on task hub PairHub, \
+                     this one is set to {set}; use the same for all, or stop the others and wait \
+                     60 s"
+                );
+                assert_eq!(message, Err(expected));
+            }
+            alpha.crash();
+            world.pass(60.0).await;
+            for wanted in ALL {
+                let settings = HubSettings {
+                    partition_management: wanted,
+                    ..world.settings.clone()
+                };
+                create_hub(&world.account, &settings, &world.env)
+                    .await
+                    .unwrap();
+            }
         });
     }
 }

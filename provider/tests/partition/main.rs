@@ -5,7 +5,10 @@
 mod app_lease;
 mod blob;
 mod machine;
+mod reader;
 mod sharing;
 mod shutdown;
+#[path = "../support/mod.rs"]
+mod support;
 mod trouble;
 mod world;

@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::failure::{Failure, Result};
@@ -103,6 +104,8 @@ pub(super) fn account_name(connection: &Connection) -> Result<String> {
 
 fn prepare(connection: &Connection) -> Result<()> {
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    // Else every statement with a range is compiled anew whenever its bounds change.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch(&format!(
         "PRAGMA cache_size = -{PAGE_CACHE_KIB}; PRAGMA temp_store = MEMORY;"
     ))?;

@@ -36,7 +36,7 @@ pub enum PartitionManagement {
 
 impl PartitionManagement {
     /// The word used in messages.
-    pub(in crate::hub) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Table => "table",
             Self::Safe => "safe",

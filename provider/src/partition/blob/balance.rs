@@ -53,6 +53,9 @@ pub(super) fn decide(holders: &[Option<&str>], me: &str) -> Take {
 mod tests {
     use super::*;
 
+    /// What each worker holds, how many are free, and what is taken.
+    type Vector<'a> = (&'a [(&'a str, usize)], usize, Take);
+
     /// The vectors of §5.5: what each worker holds, free ones last. covers: R5-33
     #[test]
     fn takes_as_dotnet_does() {
@@ -63,7 +66,7 @@ mod tests {
         };
         let me = "me";
         let (a, b, c, d) = ("a", "b", "c", "d");
-        let vectors: [(&[(&str, usize)], usize, Take); 12] = [
+        let vectors: [Vector<'_>; 12] = [
             (&[], 4, acquire(0, 4, 4)),
             (&[(a, 4)], 0, steal(0, 4)),
             (&[(a, 3), (me, 1)], 0, steal(0, 3)),
