@@ -32,7 +32,7 @@ impl WorkerContext {
         let context = self.clone();
         let running = self.running.begin();
         drop(self.scope.spawn(async move {
-            if let Some(inbound) = context.read_held(held, text).await {
+            if let Some(inbound) = context.read_held(held, text, &context.settling).await {
                 let held = inbound.held.clone();
                 let ran = AssertUnwindSafe(context.run_activity(inbound)).catch_unwind();
                 match ran.await {
@@ -43,11 +43,11 @@ impl WorkerContext {
                             %error,
                             "an activity could not be answered and is put back; it runs again"
                         );
-                        context.abandon(held);
+                        context.abandon(held, &context.settling);
                     }
                     Err(_) => {
                         tracing::error!(message_id = %held.id, "an activity executor panicked");
-                        context.abandon(held);
+                        context.abandon(held, &context.settling);
                     }
                 }
             }
@@ -64,7 +64,7 @@ impl WorkerContext {
                 event = inbound.message().event.event_type().name(),
                 "a work item is no activity with a name and an instance; it is put back"
             );
-            self.abandon(inbound.held);
+            self.abandon(inbound.held, &self.settling);
             return Ok(());
         };
         let task_id = work.task_id;
@@ -73,25 +73,25 @@ impl WorkerContext {
                 let failure = not_found("activity", "ActivityTaskNotFound", &work.name);
                 let outcome = ActivityOutcome::Failed(failure);
                 self.answer(&inbound, task_id, outcome).await?;
-                self.delete(vec![inbound]);
+                self.delete(vec![inbound], &self.settling);
                 return Ok(());
             }
             let names = || self.activities.names();
             self.unknown
                 .report("activity", &work.name, &inbound.held.id, names);
-            self.abandon(inbound.held);
+            self.abandon(inbound.held, &self.settling);
             return Ok(());
         }
         let outcome = match self.activities.run(work).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 tracing::error!(message_id = %inbound.held.id, %error, "an activity is put back");
-                self.abandon(inbound.held);
+                self.abandon(inbound.held, &self.settling);
                 return Ok(());
             }
         };
         self.answer(&inbound, task_id, outcome).await?;
-        self.delete(vec![inbound]);
+        self.delete(vec![inbound], &self.settling);
         Ok(())
     }
 

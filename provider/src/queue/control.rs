@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use durabletask_storage::ReceivedMessage;
-use futures::future::join_all;
+use futures::future::{join_all, select};
+use tokio::sync::Notify;
 
 use super::held::HeldMessage;
 use super::inbound::Inbound;
 use super::signal::{PollBackoff, Signal};
-use crate::dispatch::WorkerContext;
+use crate::dispatch::{Pending, WorkerContext};
 use crate::partition::PartitionId;
 
 /// One owned partition's queue, from the reader's point of view.
@@ -21,6 +22,9 @@ pub(crate) struct ControlQueue {
     signal: Arc<Signal>,
     /// Set when the partition is given up or lost: no further receive.
     released: AtomicBool,
+    release: Notify,
+    /// The reader, and messages that it puts back.
+    pub(crate) reading: Pending,
 }
 
 impl ControlQueue {
@@ -32,13 +36,25 @@ impl ControlQueue {
             name,
             signal,
             released: AtomicBool::new(false),
+            release: Notify::new(),
+            reading: Pending::default(),
         }
     }
 
     /// Stops the reader before its next receive.
     pub(crate) fn release(&self) {
         self.released.store(true, Ordering::Release);
+        self.release.notify_waiters();
         self.signal.set();
+    }
+
+    /// Waits for `what`, at most until the partition is given up or lost.
+    async fn unless_released(&self, what: impl Future<Output = ()>) {
+        let mut release = std::pin::pin!(self.release.notified());
+        release.as_mut().enable();
+        if !self.is_released() {
+            select(std::pin::pin!(what), release).await;
+        }
     }
 
     /// Whether the partition is given up or lost.
@@ -55,8 +71,15 @@ impl WorkerContext {
         let threshold =
             usize::try_from(settings.control_queue_buffer_threshold).unwrap_or(usize::MAX);
         let mut backoff = PollBackoff::new(settings.max_queue_polling_interval);
+        let env = self.hub.env();
+        let reading = queue.reading.begin();
         while !queue.is_released() {
-            self.held.room_below(threshold).await;
+            queue.unless_released(self.held.room_below(threshold)).await;
+            if !self.ownership.is_fresh(queue.partition) {
+                // Whatever came now would be handed back, and be delivered once more for nothing.
+                queue.unless_released(env.sleep(STALE_PAUSE)).await;
+                continue;
+            }
             if queue.is_released() {
                 break;
             }
@@ -78,7 +101,9 @@ impl WorkerContext {
                 .await;
             match received {
                 Ok(messages) if messages.is_empty() => {
-                    backoff.wait(self.hub.env(), &queue.signal).await;
+                    queue
+                        .unless_released(backoff.wait(env, &queue.signal))
+                        .await;
                 }
                 Ok(messages) => {
                     self.take_in(&queue, messages).await;
@@ -87,10 +112,12 @@ impl WorkerContext {
                 Err(error) => {
                     tracing::error!(queue = %queue.name, %error, "could not receive messages");
                     // A queue that fails at once must not be asked in a tight loop.
-                    self.hub.env().sleep(FAILED_RECEIVE_PAUSE).await;
+                    queue.unless_released(env.sleep(FAILED_RECEIVE_PAUSE)).await;
                 }
             }
         }
+        queue.signal.set();
+        drop(reading);
     }
 
     /// Reads, sorts and routes one batch (chapter 02 §4.1 steps 3 to 6). One bad message is put
@@ -101,15 +128,12 @@ impl WorkerContext {
             self.held
                 .hold(self.hub.env(), &queue.name, message, seconds, true)
         });
-        let mut batch: Vec<Inbound> = join_all(held.map(|(held, text)| self.read_held(held, text)))
-            .await
-            .into_iter()
-            .flatten()
-            .collect();
+        let reads = held.map(|(held, text)| self.read_held(held, text, &queue.reading));
+        let mut batch: Vec<Inbound> = join_all(reads).await.into_iter().flatten().collect();
         batch.sort_by_key(|inbound| (inbound.held.inserted, inbound.data.sequence_number));
         if queue.is_released() {
             for inbound in batch {
-                self.hand_back(inbound);
+                self.hand_back(inbound, &queue.reading);
             }
             return;
         }
@@ -123,6 +147,7 @@ impl WorkerContext {
         self: &Arc<Self>,
         held: Arc<HeldMessage>,
         text: String,
+        settling: &Pending,
     ) -> Option<Inbound> {
         match self.hub.read_message(&held.id, &text).await {
             Ok(data) => Some(Inbound {
@@ -136,7 +161,7 @@ impl WorkerContext {
                     %error,
                     "a message cannot be read and is put back"
                 );
-                self.abandon(held);
+                self.abandon(held, settling);
                 None
             }
         }
@@ -145,3 +170,5 @@ impl WorkerContext {
 
 /// Pause after a receive that failed although storage's own retries were used up.
 pub(crate) const FAILED_RECEIVE_PAUSE: Duration = Duration::from_secs(1);
+/// Pause of a reader whose ownership is no longer certain, until it is renewed or lost.
+const STALE_PAUSE: Duration = Duration::from_millis(200);

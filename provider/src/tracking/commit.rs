@@ -2,19 +2,19 @@
 //! outbound messages, history, instance row, inbound deletes.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use durabletask_core::episode::{CommitPlan, Outbound, RuntimeState};
-use durabletask_core::{HistoryEvent, OrchestrationInstance};
-use durabletask_storage::{Condition, ETag, Write};
+use durabletask_core::OrchestrationStatus;
+use durabletask_core::episode::{CommitPlan, Outbound};
+use durabletask_storage::{Condition, ETag, Row, Write};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::history::{NewHistory, Written};
 use crate::TaskHub;
+use crate::dispatch::Pending;
 use crate::error::TaskHubError;
 use crate::queue::outbox::{SenderIdentity, Sending};
 use crate::session::Loaded;
-use crate::wire::instance_row::{self, Checkpoint};
+use crate::wire::instance_row::{self, Checkpoint, InstanceRow};
 
 /// What a commit starts from.
 #[derive(Debug)]
@@ -22,15 +22,14 @@ pub(crate) struct CommitBase<'a> {
     pub(crate) instance_id: &'a str,
     /// The control queue of the session, for timers (chapter 02 §0).
     pub(crate) control_queue: &'a str,
-    /// The session's identity before this commit.
-    pub(crate) sender: OrchestrationInstance,
-    /// The number of this episode in the execution as it was loaded: after continue-as-new, too,
-    /// .NET counts on for the messages of that commit.
-    pub(crate) episode: u32,
+    /// The session before this commit.
+    pub(crate) sender: SenderIdentity,
     pub(crate) sentinel: Option<ETag>,
     pub(crate) instance_etag: Option<ETag>,
     /// Blobs of the history as it was loaded.
     pub(crate) blobs: Vec<String>,
+    /// Settling of earlier messages: over before history is written (design.md §6).
+    pub(crate) settling: &'a Pending,
 }
 
 /// How a commit ended, when storage answered.
@@ -41,6 +40,9 @@ pub(crate) enum Committed {
     /// History is durable or somebody else's; the session must be loaded anew, and the inbound
     /// messages put back.
     LoadAnew,
+    /// History is durable, and the instance row belongs to a newer execution that a client has
+    /// created meanwhile: nothing is left to do for this one.
+    Replaced,
 }
 
 impl TaskHub {
@@ -52,12 +54,9 @@ impl TaskHub {
         base: CommitBase<'_>,
         mut plan: CommitPlan,
     ) -> Result<Committed, TaskHubError> {
-        let sender = SenderIdentity {
-            instance: base.sender,
-            episode: Some(i32::try_from(base.episode).unwrap_or(i32::MAX)),
-        };
         let outbound = std::mem::take(&mut plan.outbound);
-        self.send_all(base.control_queue, outbound, &sender).await?;
+        self.send_all(base.control_queue, outbound, &base.sender)
+            .await?;
 
         let execution_id = plan.state.execution_id().unwrap_or_default().to_owned();
         let new = NewHistory {
@@ -70,6 +69,7 @@ impl TaskHub {
         let mut prepared = self.prepare_rows(&new).await?;
         let urls = std::mem::take(&mut prepared.urls);
         let new_blobs = std::mem::take(&mut prepared.blobs);
+        base.settling.finished().await;
         let sentinel = match self.write_history(&new, prepared).await? {
             Written::Committed(sentinel) => sentinel,
             Written::LoadAnew => return Ok(Committed::LoadAnew),
@@ -88,14 +88,16 @@ impl TaskHub {
             now: self.env().now(),
             replaces_blobs: !replaced.is_empty(),
         };
-        let instance_etag = self
-            .write_checkpoint(
-                &checkpoint,
-                plan.state.new_events(),
-                urls,
-                base.instance_etag,
-            )
+        let new_events = plan.state.new_events();
+        let events = new_events.iter().map(|event| &**event).zip(urls);
+        let row = instance_row::checkpoint_row(&checkpoint, events);
+        let before = base.sender.instance.execution_id.as_deref();
+        let written = self
+            .write_checkpoint(&checkpoint, row, base.instance_etag, before)
             .await?;
+        let Some(instance_etag) = written else {
+            return Ok(Committed::Replaced);
+        };
         self.delete_blobs(&replaced).await;
 
         let mut blobs = if plan.execution_changed {
@@ -156,22 +158,41 @@ impl TaskHub {
             .await
     }
 
+    /// Writes the instance row; `None` if it belongs to a newer execution. `before` is the
+    /// execution that the row may name besides the committed one.
+    ///
+    /// A row that tells when an execution was created is written only over the version that we
+    /// know, if we know one: over the row that a client has just created it would make that
+    /// client's start look like a duplicate. .NET does so only under `useInstanceTableEtag`.
     async fn write_checkpoint(
         &self,
         checkpoint: &Checkpoint<'_>,
-        new_events: &[Arc<HistoryEvent>],
-        urls: Vec<Option<String>>,
+        row: Row,
         etag: Option<ETag>,
-    ) -> Result<Option<ETag>, TaskHubError> {
-        let events = new_events.iter().map(|event| &**event).zip(urls);
-        let row = instance_row::checkpoint_row(checkpoint, events);
-        let write = match (self.settings().use_instance_table_etag, etag) {
-            (false, _) => Write::InsertOrMerge(row),
-            (true, None) => Write::Insert(row),
-            (true, Some(etag)) => Write::Merge(row, Condition::Matches(etag)),
+        before: Option<&str>,
+    ) -> Result<Option<Option<ETag>>, TaskHubError> {
+        let is_guarded = self.settings().use_instance_table_etag;
+        let creates = row.get("CreatedTime").is_some();
+        let write = match etag {
+            None if is_guarded => Write::Insert(row),
+            Some(etag) if is_guarded => Write::Merge(row, Condition::Matches(etag)),
+            Some(etag) if creates => {
+                let guarded = Write::Merge(row.clone(), Condition::Matches(etag));
+                match self.write_instance(guarded).await {
+                    Err(error) if error.is_conflict() || error.is_not_found() => {
+                        let stored = self.instance_row(checkpoint.instance_id, false).await?;
+                        let executions = [Some(checkpoint.execution_id), before];
+                        if stored.is_some_and(|row| is_of_newer(&row, executions)) {
+                            return Ok(None);
+                        }
+                    }
+                    outcome => return Ok(Some(outcome?)),
+                }
+                Write::InsertOrMerge(row)
+            }
+            _ => Write::InsertOrMerge(row),
         };
-        let table = &self.tables().instances;
-        Ok(self.account().tables.write(table, write).await?)
+        Ok(Some(self.write_instance(write).await?))
     }
 
     /// Removes blobs that nothing refers to any more. One that cannot be removed is left to purge
@@ -189,19 +210,14 @@ impl TaskHub {
     }
 }
 
-/// Blobs of a replaced execution deleted at the same time.
-const MAX_CONCURRENT_BLOB_DELETES: usize = 16;
-
-impl CommitBase<'_> {
-    /// The identity under which a session sends: as loaded, or of the start message.
-    pub(crate) fn sender_of(instance_id: &str, state: &RuntimeState) -> OrchestrationInstance {
-        state.started().map_or_else(
-            || OrchestrationInstance::current(instance_id),
-            |started| started.instance.clone(),
-        )
-    }
+/// Whether a client has created the row for another execution than these.
+fn is_of_newer(row: &InstanceRow, executions: [Option<&str>; 2]) -> bool {
+    row.runtime_status == Some(OrchestrationStatus::Pending)
+        && !executions.contains(&row.execution_id.as_deref())
 }
 
+/// Blobs of a replaced execution deleted at the same time.
+const MAX_CONCURRENT_BLOB_DELETES: usize = 16;
 /// What can be sent at the same time: messages with the same receiver share a lane, in order;
 /// each without one has a lane of its own.
 fn lanes<T>(sendings: impl Iterator<Item = (Option<String>, T)>) -> Vec<Vec<T>> {

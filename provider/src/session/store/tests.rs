@@ -8,7 +8,7 @@ use durabletask_core::{
 use durabletask_storage::{Env, MessageHandle, ReceivedMessage};
 
 use super::*;
-use crate::queue::held::HeldMessages;
+use crate::queue::registry::HeldMessages;
 use crate::wire::message::{MessageData, client_sender};
 
 fn event(held: &HeldMessages, name: &str) -> Inbound {
