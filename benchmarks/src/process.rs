@@ -18,10 +18,17 @@ pub fn cpu_seconds() -> Option<f64> {
 
 /// Largest resident size in MiB since the start, or since [`forget_peak`].
 pub fn peak_mib() -> Option<f64> {
+    status_mib("VmHWM:")
+}
+
+/// Resident size in MiB.
+pub fn resident_mib() -> Option<f64> {
+    status_mib("VmRSS:")
+}
+
+fn status_mib(name: &str) -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kib / 1024.0)
 }
