@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::{
     HubError, HubSettings, PartitionManagement, StoreChoice, create_hub, delete_hub, open_account,
 };
 use durabletask_core::Timestamp;
-use durabletask_storage::{Account, Env, Query, Row, VirtualEnv, Write};
+use durabletask_storage::wrappers::{Fate, Faults, Faulty, Operation, SeenCall, Trouble};
+use durabletask_storage::{Account, Env, ErrorKind, Query, Row, VirtualEnv, Write};
 
 fn settings(hub: &str, partitions: u32, management: PartitionManagement) -> HubSettings {
     let mut settings = HubSettings::new(hub, 1)
@@ -77,6 +79,46 @@ fn creation_may_be_repeated_and_deletion_leaves_nothing() {
             assert_eq!(everything(&account).await, Vec::<String>::new());
         }
     });
+}
+
+/// Creations meet resources that are being deleted until this time.
+#[derive(Debug)]
+struct BeingDeleted {
+    env: Env,
+    until: Duration,
+}
+
+impl Faults for BeingDeleted {
+    fn fate(&self, call: &SeenCall<'_>) -> Fate {
+        use Operation::{CreateContainer, CreateQueue, CreateTable};
+        let creates = matches!(call.operation, CreateContainer | CreateQueue | CreateTable);
+        let trouble = if creates && self.env.monotonic() < self.until {
+            Trouble::Before(ErrorKind::BeingDeleted)
+        } else {
+            Trouble::None
+        };
+        Fate {
+            trouble,
+            ..Fate::default()
+        }
+    }
+}
+
+#[test]
+fn what_is_being_deleted_is_waited_for() {
+    // covers: R1-12
+    for (seconds, is_made) in [(60, true), (3_600, false)] {
+        run(|env, account| async move {
+            let faults = BeingDeleted {
+                until: Duration::from_secs(seconds),
+                env: env.clone(),
+            };
+            let faulty = Faulty::wrap(account.clone(), env.clone(), Arc::new(faults));
+            let created = create_hub(&faulty, &settings("MyHub", 4, Table), &env).await;
+            assert_eq!(created.is_ok(), is_made, "{created:?}");
+            assert_eq!(everything(&account).await.is_empty(), !is_made);
+        });
+    }
 }
 
 #[test]

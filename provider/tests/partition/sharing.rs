@@ -40,6 +40,16 @@ fn two_workers_share_as_recorded() {
 }
 
 #[test]
+fn names_that_differ_in_case_are_two_workers() {
+    // covers: R5-18
+    on_hub(1, 4, |world| async move {
+        let (lower, upper) = (world.started("alpha"), world.started("Alpha"));
+        world.pass(60.0).await;
+        assert_eq!(spread(&[&lower, &upper]), (0, 4));
+    });
+}
+
+#[test]
 fn five_workers_share_evenly() {
     for seed in 0..20 {
         for partitions in [4, 5, 16] {

@@ -111,6 +111,27 @@ fn check_blob(path: &str, content: &[u8]) {
 }
 
 #[test]
+fn messages_above_46080_bytes_go_to_a_blob() {
+    // covers: C02-4
+    // Bytes of the JSON, not characters.
+    for unit in ["a", "é", "世", "😀"] {
+        let mut at_limit = unit.repeat(46_080 / unit.len());
+        assert_eq!(at_limit.len(), 46_080);
+        assert!(!message::is_large(&at_limit), "{unit}");
+        at_limit.push('a');
+        assert!(message::is_large(&at_limit), "{unit}");
+    }
+    // Example (s) of chapter 02 §1.9.
+    let blob = "order-1001/message-8f0c1d4e3b524c379d0e6a5b1f2c7e90-ExecutionStarted.json.gz";
+    assert_eq!(
+        message::encode_wrapper(blob),
+        format!(
+            r#"{{"$type":"DurableTask.AzureStorage.MessageData","ActivityId":"00000000-0000-0000-0000-000000000000","TaskMessage":null,"CompressedBlobName":"{blob}","SequenceNumber":0,"Sender":null,"SerializableTraceContext":null}}"#
+        )
+    );
+}
+
+#[test]
 fn recorded_targets_are_on_their_queues() {
     let mut checked = 0;
     for scenario in golden::scenarios() {

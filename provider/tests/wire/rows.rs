@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use durabletask_azurestorage::wire::instance_row::InstanceRow;
 use durabletask_azurestorage::wire::{WireError, history_row, large, names};
-use durabletask_core::{EventKind, EventType, HistoryEvent, Timestamp};
+use durabletask_core::{EventKind, EventType, FailureDetails, HistoryEvent, Timestamp};
 use durabletask_storage::{Row, Value};
 
 use crate::golden;
@@ -198,6 +198,21 @@ fn reads_columns_of_other_writers() {
         ("IsPlayed", "False".into()),
         ("EventId", "0".into()),
     ]);
+    // Names of earlier releases: without the random part, all in lower case.
+    let old = "i/history-0000000000000000-taskscheduled-input.json.gz";
+    let moved = row_with(&[("InputBlobName", old.into())]);
+    assert_eq!(large::moved_columns(&moved), [("Input", old.to_owned())]);
+    // Failure details before Core 3.5.0.
+    let details = r#"{"ErrorType":"T","ErrorMessage":"m","StackTrace":null,"InnerFailure":null,"IsNonRetriable":false}"#;
+    let columns = [
+        ("EventType", "TaskFailed".into()),
+        ("FailureDetails", details.into()),
+    ];
+    let failed = history_row::row_to_event(&row_with(&columns)).unwrap();
+    let EventKind::TaskFailed(failed) = failed.kind else {
+        panic!("no failure");
+    };
+    assert_eq!(failed.failure, Some(FailureDetails::new("T", "m")));
     for (column, value, error) in [
         (
             "EventType",

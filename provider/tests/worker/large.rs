@@ -66,6 +66,51 @@ fn values_of_every_size_arrive() {
 }
 
 #[test]
+fn large_values_are_in_their_blobs_before_a_row_names_them() {
+    // covers: C03-5
+    on_hub(1, |world| async move {
+        let alpha = world.start("alpha", scripts());
+        let value = "x".repeat(100_000);
+        world.begin("one", "Input", Some(&value)).await;
+        assert_eq!(world.output("one").await, value);
+        world.until_no_messages().await;
+        let calls = alpha.faults.calls();
+        let container = world.settings.names().large_message_container();
+        let mut named = Vec::new();
+        for call in &calls {
+            let Arguments::Writes(writes) = &call.arguments else {
+                continue;
+            };
+            for write in writes {
+                let (Write::InsertOrReplace(row)
+                | Write::InsertOrMerge(row)
+                | Write::Merge(row, _)) = write
+                else {
+                    continue;
+                };
+                if call.resource.ends_with("Instances") {
+                    let of_output = row.get_str("Output").filter(|text| !text.is_empty());
+                    named.extend(of_output.or(row.get_str("Input")).map(|url| {
+                        let url = url.split_once(&format!("{container}/"));
+                        (call, url.expect("a URL, not a name").1.to_owned())
+                    }));
+                } else {
+                    let moved = large::moved_columns(row).into_iter();
+                    named.extend(moved.map(|(_, blob)| (call, blob)));
+                }
+            }
+        }
+        assert!(named.len() >= 3, "{named:?}");
+        for (row, blob) in named {
+            let put = calls.iter().find(|call| {
+                call.operation == Operation::PutBlob && call.resource.ends_with(&blob)
+            });
+            assert!(put.unwrap().to.unwrap() < row.from, "{blob}");
+        }
+    });
+}
+
+#[test]
 fn a_commit_of_many_rows_and_many_bytes_is_split_within_the_limits() {
     // covers: C03-4
     // Results that double in JSON, and results of three bytes for two in the estimate.
@@ -81,7 +126,8 @@ fn a_commit_of_many_rows_and_many_bytes_is_split_within_the_limits() {
             world.output("one").await;
             let transactions = transactions(&alpha);
             for writes in &transactions {
-                let (_, rows) = writes.split_last().unwrap();
+                let (sentinel, rows) = writes.split_last().unwrap();
+                assert_eq!(sentinel.keys().row, "sentinel");
                 assert!(rows.len() <= 99);
                 let bytes: usize = rows.iter().map(body_bytes).sum();
                 assert!(bytes < MAX_TRANSACTION_BYTES, "{bytes}");
