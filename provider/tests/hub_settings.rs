@@ -166,8 +166,8 @@ const REFUSALS: &[(&str, &str, &str, &str)] = &[
         "from 1 to 1000",
     ),
     (
-        "\"storageProvider\": {\"maxQueuePollingInterval\": \"00:00:00\"}",
-        "maxQueuePollingInterval",
+        "\"storageProvider\": {\"partitionTableOperationTimeout\": \"00:00:00\"}",
+        "partitionTableOperationTimeout",
         "00:00:00",
         "above zero",
     ),
