@@ -223,11 +223,17 @@ impl PartitionHost for Partitions {
             .push(queue.clone());
         tracing::info!(%partition, "acquired a partition");
         let context = self.context.clone();
-        drop(
-            context
-                .scope
-                .spawn(context.clone().read_control_queue(queue)),
-        );
+        let reader = queue.begin_reading();
+        drop(self.context.scope.spawn(async move {
+            context.read_control_queue(queue).await;
+            drop(reader);
+        }));
+    }
+
+    fn is_reading(&self, partition: PartitionId) -> bool {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = queues.iter().find(|queue| queue.partition == partition);
+        queue.is_some_and(|queue| queue.is_being_read())
     }
 
     async fn drain(&self, partition: PartitionId) {

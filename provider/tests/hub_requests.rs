@@ -169,6 +169,10 @@ struct Idle;
 impl PartitionHost for Idle {
     fn acquired(&self, _: PartitionId) {}
 
+    fn is_reading(&self, _: PartitionId) -> bool {
+        true
+    }
+
     async fn drain(&self, _: PartitionId) {}
 
     fn lost(&self, partition: PartitionId) {
@@ -302,6 +306,10 @@ struct Forgetful;
 #[async_trait]
 impl PartitionHost for Forgetful {
     fn acquired(&self, _: PartitionId) {}
+
+    fn is_reading(&self, _: PartitionId) -> bool {
+        true
+    }
 
     async fn drain(&self, _: PartitionId) {}
 

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::held::HeldMessage;
 use super::inbound::Inbound;
 use super::signal::{PollBackoff, Signal};
-use crate::dispatch::{Pending, WorkerContext};
+use crate::dispatch::{Pending, PendingGuard, WorkerContext};
 use crate::partition::PartitionId;
 
 /// One owned partition's queue, from the reader's point of view.
@@ -25,6 +25,8 @@ pub(crate) struct ControlQueue {
     release: Notify,
     /// The reader, and messages that it puts back.
     pub(crate) reading: Pending,
+    /// The reader alone, from before its first receive until it ends or dies.
+    reader: Pending,
 }
 
 impl ControlQueue {
@@ -38,6 +40,7 @@ impl ControlQueue {
             released: AtomicBool::new(false),
             release: Notify::new(),
             reading: Pending::default(),
+            reader: Pending::default(),
         }
     }
 
@@ -46,6 +49,16 @@ impl ControlQueue {
         self.released.store(true, Ordering::Release);
         self.release.notify_waiters();
         self.signal.set();
+    }
+
+    /// Counts the reader until the guard is dropped.
+    pub(crate) fn begin_reading(&self) -> PendingGuard {
+        self.reader.begin()
+    }
+
+    /// Whether its reader lives.
+    pub(crate) fn is_being_read(&self) -> bool {
+        self.reader.count() > 0
     }
 
     /// Waits for `what`, at most until the partition is given up or lost.
