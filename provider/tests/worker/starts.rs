@@ -123,7 +123,7 @@ fn a_client_sends_the_start_before_the_row_and_yields_to_a_faster_one() {
         // The row that another client writes while our message is on its way stands.
         alpha.faults.slow_down(|call| {
             let is_start = call.operation == Operation::PutMessage;
-            Duration::from_secs(if is_start { 1 } else { 0 })
+            Duration::from_secs(u64::from(is_start))
         });
         let ours = client.start("Input", Some("ours".into()), with_id("one"));
         let theirs = async {
