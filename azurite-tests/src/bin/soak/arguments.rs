@@ -4,7 +4,8 @@ use std::time::Duration;
 
 pub(crate) const USAGE: &str = "\
 usage: soak [--seconds 120] [--seed N] [--json]
-       soak worker --task-hub NAME --worker-id NAME [--visibility SECONDS] [--lease SECONDS]";
+       soak worker --task-hub NAME --worker-id NAME [--visibility SECONDS] [--lease SECONDS]
+                   [--polling SECONDS]";
 
 /// What to do.
 #[derive(Debug)]
@@ -29,8 +30,10 @@ pub(crate) struct WorkerArguments {
     pub(crate) worker_id: String,
     /// Visibility timeout of both queues.
     pub(crate) visibility: Duration,
-    /// Lease of partitions.
+    /// Lease of partitions; renewed, and others looked at, at a third.
     pub(crate) lease: Duration,
+    /// Longest pause between two looks into an empty queue.
+    pub(crate) polling: Duration,
 }
 
 impl Arguments {
@@ -48,6 +51,7 @@ impl Arguments {
             worker_id: String::new(),
             visibility: Duration::from_secs(15),
             lease: Duration::from_secs(15),
+            polling: Duration::from_secs(1),
         };
         while let Some(flag) = given.next() {
             if flag == "--json" && !is_worker {
@@ -68,6 +72,7 @@ impl Arguments {
                 (true, "--worker-id") => worker.worker_id = value,
                 (true, "--visibility") => worker.visibility = Duration::from_secs(number()?),
                 (true, "--lease") => worker.lease = Duration::from_secs(number()?),
+                (true, "--polling") => worker.polling = Duration::from_secs(number()?),
                 _ => return Err(format!("there is no flag {flag} here")),
             }
         }

@@ -6,8 +6,8 @@
 //! the last three is not 0. One victim in five stands still (SIGSTOP) for longer than its leases
 //! instead of dying.
 //!
-//! `soak worker --task-hub NAME --worker-id NAME [--visibility SECONDS] [--lease SECONDS]` is one
-//! of these workers; it ends when its standard input closes.
+//! `soak worker --task-hub NAME --worker-id NAME [--visibility SECONDS] [--lease SECONDS]
+//! [--polling SECONDS]` is one of these workers; it ends when its standard input closes.
 
 mod arguments;
 mod load;
@@ -96,6 +96,7 @@ async fn work(arguments: WorkerArguments) -> Outcome<()> {
     let connection = std::env::var(azurite::CONNECTION_VARIABLE)?;
     let mut settings = settings(&connection, &arguments.hub, arguments.visibility)?
         .with_worker_id(arguments.worker_id);
+    settings.max_queue_polling_interval = arguments.polling;
     settings.lease_interval = arguments.lease;
     settings.lease_renew_interval = arguments.lease / 3;
     settings.lease_acquire_interval = arguments.lease / 3;
