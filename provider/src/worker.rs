@@ -16,6 +16,7 @@ use crate::dispatch::names::UnknownNames;
 use crate::dispatch::{Pending, WorkerContext};
 use crate::error::TaskHubError;
 use crate::partition::{PartitionHost, PartitionId, PartitionManager};
+use crate::poison::Failures;
 use crate::queue::control::ControlQueue;
 use crate::queue::held::{HeldMessage, HeldMessages};
 use crate::session::store::SessionStore;
@@ -74,6 +75,7 @@ impl HubWorker {
             orchestration_slots: Semaphore::new(slots(settings.max_concurrent_orchestrators)),
             activity_slots: Arc::new(Semaphore::new(slots(settings.max_concurrent_activities))),
             unknown: UnknownNames::default(),
+            failures: Failures::default(),
             settling: Pending::default(),
             running: Pending::default(),
             is_stopping: AtomicBool::new(false),

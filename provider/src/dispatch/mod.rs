@@ -5,6 +5,7 @@ pub(crate) mod episodes;
 mod gate;
 pub(crate) mod names;
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,6 +16,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::TaskHub;
 use crate::partition::{Ownership, PartitionId};
+use crate::poison::{FailedMessage, Failures};
 use crate::queue::held::{HeldMessage, HeldMessages};
 use crate::queue::inbound::Inbound;
 use crate::session::store::SessionStore;
@@ -34,6 +36,7 @@ pub(crate) struct WorkerContext {
     /// Activities that may run at once.
     pub(crate) activity_slots: Arc<Semaphore>,
     pub(crate) unknown: UnknownNames,
+    pub(crate) failures: Failures,
     /// Deletes and put-backs under way.
     pub(crate) settling: Pending,
     /// Activities under way.
@@ -71,6 +74,14 @@ impl WorkerContext {
         }
     }
 
+    /// Counts a failure of each message, because working on them panicked with that.
+    pub(crate) fn fail_all(self: &Arc<Self>, messages: Vec<Inbound>, panic: &(dyn Any + Send)) {
+        let error = format!("panicked: {}", panic_text(panic));
+        for inbound in messages {
+            self.fail_message(FailedMessage::of(inbound), &error);
+        }
+    }
+
     /// Puts a message back with back-off, in the background.
     pub(crate) fn abandon(self: &Arc<Self>, held: Arc<HeldMessage>) {
         self.settle(held, Settle::Abandon);
@@ -82,7 +93,7 @@ impl WorkerContext {
     }
 
     /// Does nothing if the message was settled before.
-    fn settle(self: &Arc<Self>, held: Arc<HeldMessage>, how: Settle) {
+    pub(crate) fn settle(self: &Arc<Self>, held: Arc<HeldMessage>, how: Settle) {
         if !held.settle() {
             return;
         }
@@ -107,6 +118,13 @@ impl WorkerContext {
     }
 }
 
+/// What a panic said.
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a text")
+}
+
 impl fmt::Debug for WorkerContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkerContext")
@@ -115,8 +133,9 @@ impl fmt::Debug for WorkerContext {
     }
 }
 
+/// What becomes of a message.
 #[derive(Debug, Clone, Copy)]
-enum Settle {
+pub(crate) enum Settle {
     Delete,
     Abandon,
     HandBack,

@@ -51,9 +51,9 @@ impl WorkerContext {
                     self.abandon_all(messages);
                     Left::default()
                 }
-                Err(_) => {
+                Err(panic) => {
                     tracing::error!(instance_id, "a session panicked; its messages are put back");
-                    self.abandon_all(messages);
+                    self.fail_all(messages, &*panic);
                     Left::default()
                 }
             };

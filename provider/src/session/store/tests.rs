@@ -43,6 +43,7 @@ fn event(held: &HeldMessages, name: &str) -> Inbound {
     Inbound {
         held,
         data: Arc::new(data),
+        text: "".into(),
     }
 }
 
