@@ -38,10 +38,10 @@ impl Tags {
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Bytes of all keys and values.
+    /// Bytes of all keys and values as they are stored, in JSON.
     pub fn text_bytes(&self) -> usize {
         self.iter()
-            .map(|(key, value)| key.len() + value.len())
+            .map(|(key, value)| json_bytes(key) + json_bytes(value))
             .sum()
     }
 
@@ -64,4 +64,14 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Tags {
         }
         tags
     }
+}
+
+/// Bytes of a text in JSON, with its quotes and what separates it from the next.
+fn json_bytes(text: &str) -> usize {
+    let byte = |byte| match byte {
+        b'"' | b'\\' => 2,
+        0..b' ' => 6,
+        _ => 1,
+    };
+    text.bytes().map(byte).sum::<usize>() + 3
 }

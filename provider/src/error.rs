@@ -37,6 +37,14 @@ pub enum TaskHubError {
         /// Its status.
         status: durabletask_core::OrchestrationStatus,
     },
+    /// The row of a running instance changed too often while it was to be replaced.
+    #[error(
+        "instance {instance_id:?} could not be replaced because it keeps changing; terminate it first, or try again"
+    )]
+    Busy {
+        /// The instance.
+        instance_id: String,
+    },
     /// There is no such instance.
     #[error("no instance {instance_id:?} in task hub {hub}")]
     NoSuchInstance {

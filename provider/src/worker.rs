@@ -18,7 +18,8 @@ use crate::error::TaskHubError;
 use crate::partition::{PartitionHost, PartitionId, PartitionManager};
 use crate::poison::Failures;
 use crate::queue::control::ControlQueue;
-use crate::queue::held::{HeldMessage, HeldMessages};
+use crate::queue::held::HeldMessage;
+use crate::queue::registry::HeldMessages;
 use crate::session::store::SessionStore;
 
 /// Longest time a clean stop waits for work under way, in seconds. With the time to hand back what
@@ -77,6 +78,7 @@ impl HubWorker {
             unknown: UnknownNames::default(),
             failures: Failures::default(),
             settling: Pending::default(),
+            reading: Pending::default(),
             running: Pending::default(),
             is_stopping: AtomicBool::new(false),
             hub,
@@ -107,7 +109,11 @@ impl HubWorker {
         let limit = Duration::from_secs(STOP_SECONDS);
         let work = async {
             let released = self.manager.stop();
-            let ran = context.running.finished();
+            let ran = async {
+                // What is received now is handed back.
+                context.reading.finished().await;
+                context.running.finished().await;
+            };
             let (released, ()) = futures::future::join(released, ran).await;
             if let Err(error) = released {
                 tracing::warn!(%error, "partitions were not released");
@@ -178,30 +184,33 @@ struct Partitions {
 }
 
 impl Partitions {
-    /// Takes a partition's queue off the list and stops its reader.
-    fn release(&self, partition: PartitionId) {
+    /// Takes a partition's queue off the list and stops its reader; the queue, if it was there.
+    fn release(&self, partition: PartitionId) -> Option<Arc<ControlQueue>> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        queues.retain(|queue| {
-            if queue.partition == partition {
-                queue.release();
-            }
-            queue.partition != partition
-        });
+        let position = queues.iter().position(|q| q.partition == partition)?;
+        let queue = queues.swap_remove(position);
+        queue.release();
+        Some(queue)
     }
 
     /// Forgets the partition's sessions and hands back what nobody worked on.
-    fn forget(&self, partition: PartitionId) {
+    fn forget(&self, partition: PartitionId, settling: &Pending) {
         for inbound in self.context.sessions.forget_partition(partition) {
-            self.context.hand_back(inbound);
+            self.context.hand_back(inbound, settling);
         }
+    }
+
+    /// Stops reading and drops everything of the partition.
+    fn drop_partition(&self, partition: PartitionId) {
+        drop(self.release(partition));
+        self.forget(partition, &self.context.settling);
     }
 }
 
 #[async_trait]
 impl PartitionHost for Partitions {
     fn acquired(&self, partition: PartitionId) {
-        self.release(partition);
-        self.forget(partition);
+        self.drop_partition(partition);
         let name: Arc<str> = self
             .context
             .hub
@@ -224,18 +233,24 @@ impl PartitionHost for Partitions {
     }
 
     async fn drain(&self, partition: PartitionId) {
-        self.release(partition);
-        self.forget(partition);
+        let queue = self.release(partition);
+        let settling = Pending::default();
+        self.forget(partition, &settling);
+        if let Some(queue) = queue {
+            queue.reading.finished().await;
+        }
+        // What the reader routed in its last moments.
+        self.forget(partition, &settling);
+        // Drivers wait for the deletes of their messages.
         self.context.sessions.drained(partition).await;
-        // What was routed while the last sessions ended.
-        self.forget(partition);
-        self.context.settling.finished().await;
+        // What was routed again while the last sessions ended.
+        self.forget(partition, &settling);
+        settling.finished().await;
         tracing::info!(%partition, "drained a partition");
     }
 
     fn lost(&self, partition: PartitionId) {
-        self.release(partition);
-        self.forget(partition);
+        self.drop_partition(partition);
         tracing::info!(%partition, "a partition is no longer ours");
     }
 }

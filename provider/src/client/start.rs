@@ -6,14 +6,17 @@ use durabletask_core::{
     EventKind, ExecutionStarted, HistoryEvent, MAX_TAG_BYTES, OrchestrationInstance,
     OrchestrationStatus, Tags, TaskMessage, Timestamp, TraceContext,
 };
-use durabletask_storage::{Condition, MAX_VISIBILITY_SECONDS, Write};
+use durabletask_storage::{Condition, MAX_VISIBILITY_SECONDS, Row, Write};
 
 use super::{HubClient, check_instance_id};
 use crate::error::TaskHubError;
 use crate::hub::OverridableStates;
 use crate::queue::outbox::{SenderIdentity, Sending};
-use crate::wire::instance_row;
+use crate::wire::instance_row::{self, InstanceRow};
 use crate::wire::large;
+
+/// Attempts to replace the row of an instance that keeps changing.
+const MAX_ROW_ATTEMPTS: usize = 20;
 
 /// Which existing instances a start may replace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +49,8 @@ pub struct StartOptions {
 impl HubClient {
     /// Starts an orchestration and returns its instance id. Durable when this returns: the start
     /// message is queued and the Pending row written, in that order. Price: one queue and two
-    /// table transactions; an input above 45 KiB adds a blob write.
+    /// table transactions; an input above 45 KiB adds a blob write. If the answer to the row's
+    /// write is lost, this goes on until storage answers.
     pub async fn start(
         &self,
         name: &str,
@@ -95,20 +99,51 @@ impl HubClient {
             hub.put_large(&value.blob_name, value.content.into())
                 .await?;
         }
-        let write = match existing.and_then(|row| row.etag) {
-            Some(etag) => Write::Replace(row, Condition::Matches(etag)),
-            None => Write::Insert(row),
-        };
-        let table = &hub.tables().instances;
-        match hub.account().tables.write(table, write).await {
-            // Another starter was faster: its row stands, our message is weeded out
-            // (chapter 03 §5.2).
-            Err(error) if !error.is_conflict() => return Err(error.into()),
-            _ => {}
+        self.write_created(&instance_id, existing.as_ref(), row)
+            .await?;
+        if existing.is_some() {
+            hub.forget_session(&instance_id);
         }
         // Only now: a faster reader would find no row and put the start back.
         hub.wake(&sending.queue);
         Ok(instance_id)
+    }
+
+    /// Writes the row of a new execution over the one that was read. A row that changed meanwhile
+    /// but is of the same generation was only brought up to date by its worker, and is replaced
+    /// all the same; .NET gives up then, and the start is lost. One table transaction, two more
+    /// for each such change.
+    async fn write_created(
+        &self,
+        instance_id: &str,
+        existing: Option<&InstanceRow>,
+        row: Row,
+    ) -> Result<(), TaskHubError> {
+        let generation = existing.map(|row| row.generation.unwrap_or(0));
+        let mut etag = existing.and_then(|row| row.etag.clone());
+        for _ in 0..MAX_ROW_ATTEMPTS {
+            let write = match etag.take() {
+                Some(etag) => Write::Replace(row.clone(), Condition::Matches(etag)),
+                None => Write::Insert(row.clone()),
+            };
+            match self.hub.write_instance(write).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_conflict() || error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+            let stored = self.hub.instance_row(instance_id, false).await?;
+            if let Some(stored) = stored {
+                if Some(stored.generation.unwrap_or(0)) != generation {
+                    // Another starter was faster: its row stands, our message is weeded out
+                    // (chapter 03 §5.2). Or it is our own row, whose answer was lost.
+                    return Ok(());
+                }
+                etag = stored.etag;
+            }
+        }
+        Err(TaskHubError::Busy {
+            instance_id: instance_id.to_owned(),
+        })
     }
 
     fn check_options(&self, options: &StartOptions) -> Result<(), TaskHubError> {

@@ -33,7 +33,7 @@ impl WorkerContext {
         let context = self.clone();
         let running = self.running.begin();
         drop(self.scope.spawn(async move {
-            if let Some(inbound) = context.read_held(held, text).await {
+            if let Some(inbound) = context.read_held(held, text, &context.settling).await {
                 let held = inbound.held.clone();
                 let kept = inbound.clone();
                 let ran = AssertUnwindSafe(context.run_activity(inbound)).catch_unwind();
@@ -45,11 +45,11 @@ impl WorkerContext {
                             %error,
                             "an activity could not be answered and is put back; it runs again"
                         );
-                        context.abandon(held);
+                        context.abandon(held, &context.settling);
                     }
                     Err(panic) => {
                         tracing::error!(message_id = %held.id, "an activity executor panicked");
-                        context.fail_all(vec![kept], &*panic);
+                        context.fail_all(vec![kept], &*panic, &context.settling);
                     }
                 }
             }
@@ -67,7 +67,7 @@ impl WorkerContext {
                 "a work item is no activity with a name and an instance"
             );
             let error = "is no activity with a name and an instance";
-            self.fail_message(FailedMessage::of(inbound), error);
+            self.fail_message(FailedMessage::of(inbound), error, &self.settling);
             return Ok(());
         };
         let task_id = work.task_id;
@@ -76,25 +76,25 @@ impl WorkerContext {
                 let failure = not_found("activity", "ActivityTaskNotFound", &work.name);
                 let outcome = ActivityOutcome::Failed(failure);
                 self.answer(&inbound, task_id, outcome).await?;
-                self.delete(vec![inbound]);
+                self.delete(vec![inbound], &self.settling);
                 return Ok(());
             }
             let names = || self.activities.names();
             self.unknown
                 .report("activity", &work.name, &inbound.held.id, names);
-            self.abandon(inbound.held);
+            self.abandon(inbound.held, &self.settling);
             return Ok(());
         }
         let outcome = match self.activities.run(work).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 tracing::error!(message_id = %inbound.held.id, %error, "an activity is put back");
-                self.abandon(inbound.held);
+                self.abandon(inbound.held, &self.settling);
                 return Ok(());
             }
         };
         self.answer(&inbound, task_id, outcome).await?;
-        self.delete(vec![inbound]);
+        self.delete(vec![inbound], &self.settling);
         Ok(())
     }
 

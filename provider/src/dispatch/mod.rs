@@ -17,8 +17,10 @@ use tokio::sync::{Notify, Semaphore};
 use crate::TaskHub;
 use crate::partition::{Ownership, PartitionId};
 use crate::poison::{FailedMessage, Failures};
-use crate::queue::held::{HeldMessage, HeldMessages};
+use crate::queue::held::HeldMessage;
 use crate::queue::inbound::Inbound;
+use crate::queue::registry::HeldMessages;
+use crate::session::drive::Driver;
 use crate::session::store::SessionStore;
 use names::UnknownNames;
 
@@ -37,8 +39,10 @@ pub(crate) struct WorkerContext {
     pub(crate) activity_slots: Arc<Semaphore>,
     pub(crate) unknown: UnknownNames,
     pub(crate) failures: Failures,
-    /// Deletes and put-backs under way.
+    /// Deletes and put-backs under way that only a stop waits for.
     pub(crate) settling: Pending,
+    /// The reader of the work-item queue.
+    pub(crate) reading: Pending,
     /// Activities under way.
     pub(crate) running: Pending,
     /// No new activity is taken.
@@ -56,48 +60,59 @@ impl WorkerContext {
         let instance_id = inbound.message().target.instance_id.clone();
         if self.sessions.route(partition, inbound) {
             let context = self.clone();
-            drop(self.scope.spawn(context.drive(instance_id)));
+            drop(self.scope.spawn(Driver::new(context, instance_id).drive()));
         }
     }
 
-    /// Deletes messages in the background; shutdown waits for it.
-    pub(crate) fn delete(self: &Arc<Self>, messages: Vec<Inbound>) {
+    /// Deletes messages in the background.
+    pub(crate) fn delete(self: &Arc<Self>, messages: Vec<Inbound>, settling: &Pending) {
         for inbound in messages {
-            self.settle(inbound.held, Settle::Delete);
+            self.settle(inbound.held, Settle::Delete, settling);
         }
     }
 
     /// Puts messages back with the back-off of their dequeue counts, in the background.
-    pub(crate) fn abandon_all(self: &Arc<Self>, messages: Vec<Inbound>) {
+    pub(crate) fn abandon_all(self: &Arc<Self>, messages: Vec<Inbound>, settling: &Pending) {
         for inbound in messages {
-            self.abandon(inbound.held);
+            self.abandon(inbound.held, settling);
         }
     }
 
     /// Counts a failure of each message, because working on them panicked with that.
-    pub(crate) fn fail_all(self: &Arc<Self>, messages: Vec<Inbound>, panic: &(dyn Any + Send)) {
+    pub(crate) fn fail_all(
+        self: &Arc<Self>,
+        messages: Vec<Inbound>,
+        panic: &(dyn Any + Send),
+        settling: &Pending,
+    ) {
         let error = format!("panicked: {}", panic_text(panic));
         for inbound in messages {
-            self.fail_message(FailedMessage::of(inbound), &error);
+            self.fail_message(FailedMessage::of(inbound), &error, settling);
         }
     }
 
     /// Puts a message back with back-off, in the background.
-    pub(crate) fn abandon(self: &Arc<Self>, held: Arc<HeldMessage>) {
-        self.settle(held, Settle::Abandon);
+    pub(crate) fn abandon(self: &Arc<Self>, held: Arc<HeldMessage>, settling: &Pending) {
+        self.settle(held, Settle::Abandon, settling);
     }
 
     /// Makes a message that nobody worked on visible at once, in the background.
-    pub(crate) fn hand_back(self: &Arc<Self>, inbound: Inbound) {
-        self.settle(inbound.held, Settle::HandBack);
+    pub(crate) fn hand_back(self: &Arc<Self>, inbound: Inbound, settling: &Pending) {
+        self.settle(inbound.held, Settle::HandBack, settling);
     }
 
-    /// Does nothing if the message was settled before.
-    pub(crate) fn settle(self: &Arc<Self>, held: Arc<HeldMessage>, how: Settle) {
+    /// Settles a message in the background; `settling` counts it meanwhile. Does nothing if it
+    /// was settled before.
+    pub(crate) fn settle(
+        self: &Arc<Self>,
+        held: Arc<HeldMessage>,
+        how: Settle,
+        settling: &Pending,
+    ) {
         if !held.settle() {
             return;
         }
-        let pending = self.settling.begin();
+        let pending = settling.begin();
         let context = self.clone();
         drop(self.scope.spawn(async move {
             let queues = &*context.hub.account().queues;
@@ -133,11 +148,14 @@ impl fmt::Debug for WorkerContext {
     }
 }
 
-/// What becomes of a message.
+/// What becomes of a held message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Settle {
+    /// It is done with.
     Delete,
+    /// It comes again after the back-off of its dequeue count.
     Abandon,
+    /// It is visible at once.
     HandBack,
 }
 

@@ -6,7 +6,7 @@ use durabletask_core::{ActivityOutcome, EventKind, FailureDetails};
 
 use super::PoisonMessage;
 use crate::client::HubClient;
-use crate::dispatch::{Settle, WorkerContext};
+use crate::dispatch::{Pending, Settle, WorkerContext};
 use crate::error::TaskHubError;
 use crate::hub::PoisonedInstance;
 use crate::queue::held::HeldMessage;
@@ -42,28 +42,33 @@ impl WorkerContext {
     /// Counts a failure: the message is put back with back-off, or set aside if it failed too
     /// often here. In the background. Price: one queue transaction; when set aside, one table and
     /// one queue transaction, and what it costs to tell the instance.
-    pub(crate) fn fail_message(self: &Arc<Self>, failed: FailedMessage, error: &str) {
+    pub(crate) fn fail_message(
+        self: &Arc<Self>,
+        failed: FailedMessage,
+        error: &str,
+        settling: &Pending,
+    ) {
         let limit = self.hub.settings().poison_after;
         if limit == 0 {
-            return self.abandon(failed.held);
+            return self.abandon(failed.held, settling);
         }
         let failures = self.failures.count(&failed.held.id);
         if failures < limit {
-            return self.abandon(failed.held);
+            return self.abandon(failed.held, settling);
         }
         let error: String = error.chars().take(MAX_ERROR_CHARS).collect();
-        let pending = self.settling.begin();
+        let (settling, pending) = (settling.clone(), settling.begin());
         let context = self.clone();
         drop(self.scope.spawn(async move {
             let held = failed.held.clone();
             match context.set_aside(failed, failures, error).await {
                 Ok(()) => {
                     context.failures.forget(&held.id);
-                    context.settle(held, Settle::Delete);
+                    context.settle(held, Settle::Delete, &settling);
                 }
                 Err(error) => {
                     tracing::error!(message_id = %held.id, %error, "a message could not be set aside and is put back");
-                    context.abandon(held);
+                    context.abandon(held, &settling);
                 }
             }
             drop(pending);

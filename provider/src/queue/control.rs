@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use durabletask_storage::ReceivedMessage;
-use futures::future::join_all;
+use futures::future::{join_all, select};
+use tokio::sync::Notify;
 
 use super::held::HeldMessage;
 use super::inbound::Inbound;
 use super::signal::{PollBackoff, Signal};
-use crate::dispatch::WorkerContext;
+use crate::dispatch::{Pending, WorkerContext};
 use crate::error::TaskHubError;
 use crate::partition::PartitionId;
 use crate::poison::FailedMessage;
@@ -23,6 +24,9 @@ pub(crate) struct ControlQueue {
     signal: Arc<Signal>,
     /// Set when the partition is given up or lost: no further receive.
     released: AtomicBool,
+    release: Notify,
+    /// The reader, and messages that it puts back.
+    pub(crate) reading: Pending,
 }
 
 impl ControlQueue {
@@ -34,13 +38,25 @@ impl ControlQueue {
             name,
             signal,
             released: AtomicBool::new(false),
+            release: Notify::new(),
+            reading: Pending::default(),
         }
     }
 
     /// Stops the reader before its next receive.
     pub(crate) fn release(&self) {
         self.released.store(true, Ordering::Release);
+        self.release.notify_waiters();
         self.signal.set();
+    }
+
+    /// Waits for `what`, at most until the partition is given up or lost.
+    async fn unless_released(&self, what: impl Future<Output = ()>) {
+        let mut release = std::pin::pin!(self.release.notified());
+        release.as_mut().enable();
+        if !self.is_released() {
+            select(std::pin::pin!(what), release).await;
+        }
     }
 
     /// Whether the partition is given up or lost.
@@ -57,8 +73,15 @@ impl WorkerContext {
         let threshold =
             usize::try_from(settings.control_queue_buffer_threshold).unwrap_or(usize::MAX);
         let mut backoff = PollBackoff::new(settings.max_queue_polling_interval);
+        let env = self.hub.env();
+        let reading = queue.reading.begin();
         while !queue.is_released() {
-            self.held.room_below(threshold).await;
+            queue.unless_released(self.held.room_below(threshold)).await;
+            if !self.ownership.is_fresh(queue.partition) {
+                // Whatever came now would be handed back, and be delivered once more for nothing.
+                queue.unless_released(env.sleep(STALE_PAUSE)).await;
+                continue;
+            }
             if queue.is_released() {
                 break;
             }
@@ -80,7 +103,9 @@ impl WorkerContext {
                 .await;
             match received {
                 Ok(messages) if messages.is_empty() => {
-                    backoff.wait(self.hub.env(), &queue.signal).await;
+                    queue
+                        .unless_released(backoff.wait(env, &queue.signal))
+                        .await;
                 }
                 Ok(messages) => {
                     self.take_in(&queue, messages).await;
@@ -89,10 +114,12 @@ impl WorkerContext {
                 Err(error) => {
                     tracing::error!(queue = %queue.name, %error, "could not receive messages");
                     // A queue that fails at once must not be asked in a tight loop.
-                    self.hub.env().sleep(FAILED_RECEIVE_PAUSE).await;
+                    queue.unless_released(env.sleep(FAILED_RECEIVE_PAUSE)).await;
                 }
             }
         }
+        queue.signal.set();
+        drop(reading);
     }
 
     /// Reads, sorts and routes one batch (chapter 02 §4.1 steps 3 to 6). One bad message is put
@@ -103,15 +130,12 @@ impl WorkerContext {
             self.held
                 .hold(self.hub.env(), &queue.name, message, seconds, true)
         });
-        let mut batch: Vec<Inbound> = join_all(held.map(|(held, text)| self.read_held(held, text)))
-            .await
-            .into_iter()
-            .flatten()
-            .collect();
+        let reads = held.map(|(held, text)| self.read_held(held, text, &queue.reading));
+        let mut batch: Vec<Inbound> = join_all(reads).await.into_iter().flatten().collect();
         batch.sort_by_key(|inbound| (inbound.held.inserted, inbound.data.sequence_number));
         if queue.is_released() {
             for inbound in batch {
-                self.hand_back(inbound);
+                self.hand_back(inbound, &queue.reading);
             }
             return;
         }
@@ -126,6 +150,7 @@ impl WorkerContext {
         self: &Arc<Self>,
         held: Arc<HeldMessage>,
         text: String,
+        settling: &Pending,
     ) -> Option<Inbound> {
         match self.hub.read_message(&held.id, &text).await {
             Ok(data) => Some(Inbound {
@@ -141,7 +166,7 @@ impl WorkerContext {
                     "a message cannot be read"
                 );
                 if matches!(error, TaskHubError::Storage(_)) {
-                    self.abandon(held);
+                    self.abandon(held, settling);
                 } else {
                     let (text, inbound) = (text.into(), None);
                     let failed = FailedMessage {
@@ -149,7 +174,7 @@ impl WorkerContext {
                         text,
                         inbound,
                     };
-                    self.fail_message(failed, &error.to_string());
+                    self.fail_message(failed, &error.to_string(), settling);
                 }
                 None
             }
@@ -159,3 +184,5 @@ impl WorkerContext {
 
 /// Pause after a receive that failed although storage's own retries were used up.
 pub(crate) const FAILED_RECEIVE_PAUSE: Duration = Duration::from_secs(1);
+/// Pause of a reader whose ownership is no longer certain, until it is renewed or lost.
+const STALE_PAUSE: Duration = Duration::from_millis(200);

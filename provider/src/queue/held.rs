@@ -1,22 +1,15 @@
 //! Messages that this worker holds: renewed while they are held, then deleted or put back.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use durabletask_core::Timestamp;
 use durabletask_storage::{
-    Env, ErrorKind, MAX_VISIBILITY_SECONDS, MessageHandle, Queues, ReceivedMessage, StorageError,
+    ErrorKind, MAX_VISIBILITY_SECONDS, MessageHandle, Queues, ReceivedMessage, StorageError,
 };
-use futures::StreamExt;
-use futures::future::{Either, select};
 use tokio::sync::Notify;
 
-/// Renewals under way at the same time, at most.
-const MAX_CONCURRENT_RENEWALS: usize = 16;
-/// Pause before a renewal that failed is tried again, in seconds.
-const RENEWAL_RETRY_SECONDS: u64 = 5;
+use super::registry::{DueKey, Registry};
+
 /// Longest pause after which a message that was put back comes again, in seconds.
 const MAX_PUT_BACK_SECONDS: u32 = 600;
 
@@ -33,16 +26,19 @@ pub(crate) fn put_back_seconds(dequeue_count: u32) -> u32 {
 /// invisible; when the last clone is dropped, it comes back after its visibility timeout.
 #[derive(Debug)]
 pub(crate) struct HeldMessage {
-    queue: Arc<str>,
+    /// The queue that it came from.
+    pub(super) queue: Arc<str>,
     visibility_seconds: u32,
     /// Insertion time by the service's clock, whole seconds.
     pub(crate) inserted: Timestamp,
     /// Message id, for logs.
     pub(crate) id: String,
     state: Mutex<HeldState>,
+    /// A renewal has ended.
+    renewed: Notify,
     owner: Weak<Registry>,
     /// Set for control-queue messages, which count against the buffer threshold.
-    counts: bool,
+    pub(super) counts: bool,
 }
 
 #[derive(Debug)]
@@ -51,9 +47,56 @@ struct HeldState {
     dequeue_count: u32,
     next_visible: Timestamp,
     settled: bool,
+    renewal: Renewal,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Renewal {
+    /// Waits for its time.
+    Due(DueKey),
+    /// The request is out: nobody knows which receipt is valid.
+    UnderWay,
+    /// None is planned: settled, or lost to somebody else.
+    Stopped,
+}
+
+/// How a renewal ended.
+#[derive(Debug)]
+pub(super) enum Renewed {
+    /// Hidden for another timeout.
+    Yes,
+    /// Deleted, or handed to somebody else.
+    Lost,
+    /// Storage could not do it now.
+    Failed(StorageError),
 }
 
 impl HeldMessage {
+    pub(super) fn new(
+        queue: Arc<str>,
+        received: &ReceivedMessage,
+        visibility_seconds: u32,
+        counts: bool,
+        owner: Weak<Registry>,
+    ) -> Self {
+        Self {
+            queue,
+            visibility_seconds,
+            inserted: received.inserted,
+            id: received.handle.id.clone(),
+            state: Mutex::new(HeldState {
+                handle: received.handle.clone(),
+                dequeue_count: received.dequeue_count,
+                next_visible: received.next_visible,
+                settled: false,
+                renewal: Renewal::Stopped,
+            }),
+            renewed: Notify::new(),
+            owner,
+            counts,
+        }
+    }
+
     /// How often the message was delivered, this time included.
     pub(crate) fn dequeue_count(&self) -> u32 {
         self.lock().dequeue_count
@@ -74,69 +117,60 @@ impl HeldMessage {
         self.visibility_seconds
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HeldState> {
+    fn lock(&self) -> MutexGuard<'_, HeldState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends renewals and claims the right to delete the message or put it back; false if that was
     /// claimed before.
     pub(crate) fn settle(&self) -> bool {
-        let was_settled = std::mem::replace(&mut self.lock().settled, true);
-        if !was_settled && let Some(registry) = self.owner.upgrade() {
-            registry.forget(self);
+        let renewal = {
+            let mut state = self.lock();
+            if std::mem::replace(&mut state.settled, true) {
+                return false;
+            }
+            state.renewal
+        };
+        if let Some(registry) = self.owner.upgrade() {
+            let due = match renewal {
+                Renewal::Due(key) => Some(key),
+                Renewal::UnderWay | Renewal::Stopped => None,
+            };
+            registry.forget(self, due);
         }
-        !was_settled
+        true
     }
 
     /// Deletes the message. Gone already, or handed to somebody else, is success: either way it
     /// is not ours any more. One queue transaction.
     pub(crate) async fn delete(&self, queues: &dyn Queues) -> Result<(), StorageError> {
-        let mut handle = self.lock().handle.clone();
+        let mut handle = self.settled_handle().await;
         loop {
-            let Err(error) = queues.delete_message(&self.queue, &handle).await else {
-                return Ok(());
-            };
-            match error.kind() {
-                ErrorKind::NotFound => return Ok(()),
-                // A renewal or a second delivery may have changed the receipt meanwhile.
-                ErrorKind::PopReceiptMismatch => {
-                    let current = self.lock().handle.clone();
-                    if current == handle {
-                        return Ok(());
-                    }
-                    handle = current;
-                }
-                _ => return Err(error),
+            let deleted = queues.delete_message(&self.queue, &handle).await;
+            match self.next_attempt(deleted, &handle)? {
+                Some(current) => handle = current,
+                None => return Ok(()),
             }
         }
     }
 
-    /// Makes the message visible again after `seconds`. Gone already is success. One queue
-    /// transaction.
+    /// Makes the message visible again after `seconds`. Gone already, or handed to somebody else,
+    /// is success. One queue transaction.
     pub(crate) async fn put_back(
         &self,
         queues: &dyn Queues,
         seconds: u32,
     ) -> Result<(), StorageError> {
-        let handle = self.lock().handle.clone();
-        match queues
-            .update_message(
-                &self.queue,
-                &handle,
-                None,
-                seconds.min(MAX_VISIBILITY_SECONDS),
-            )
-            .await
-        {
-            Err(error)
-                if !matches!(
-                    error.kind(),
-                    ErrorKind::NotFound | ErrorKind::PopReceiptMismatch
-                ) =>
-            {
-                Err(error)
+        let seconds = seconds.min(MAX_VISIBILITY_SECONDS);
+        let mut handle = self.settled_handle().await;
+        loop {
+            let updated = queues
+                .update_message(&self.queue, &handle, None, seconds)
+                .await;
+            match self.next_attempt(updated.map(drop), &handle)? {
+                Some(current) => handle = current,
+                None => return Ok(()),
             }
-            _ => Ok(()),
         }
     }
 
@@ -146,24 +180,109 @@ impl HeldMessage {
             .await
     }
 
-    async fn renew(&self, queues: &dyn Queues) -> Result<(), StorageError> {
-        let handle = {
-            let state = self.lock();
-            if state.settled {
-                return Ok(());
+    /// The receipt, once no renewal is under way that would void it. Only for a settled message:
+    /// no renewal begins any more.
+    async fn settled_handle(&self) -> MessageHandle {
+        loop {
+            let mut renewed = std::pin::pin!(self.renewed.notified());
+            renewed.as_mut().enable();
+            {
+                let state = self.lock();
+                if state.renewal != Renewal::UnderWay {
+                    return state.handle.clone();
+                }
             }
-            state.handle.clone()
-        };
+            renewed.await;
+        }
+    }
+
+    /// The receipt to try next, if the one that was used is void and a later delivery brought
+    /// another.
+    fn next_attempt(
+        &self,
+        outcome: Result<(), StorageError>,
+        used: &MessageHandle,
+    ) -> Result<Option<MessageHandle>, StorageError> {
+        match outcome {
+            Err(error) if error.kind() == ErrorKind::PopReceiptMismatch => {
+                let current = self.lock().handle.clone();
+                Ok((current != *used).then_some(current))
+            }
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(None),
+        }
+    }
+
+    /// Takes over a delivery of the same message: its receipt is the valid one. True if a renewal
+    /// must be planned again.
+    pub(super) fn take_over(&self, received: ReceivedMessage) -> bool {
+        let mut state = self.lock();
+        state.handle = received.handle;
+        state.dequeue_count = received.dequeue_count;
+        state.next_visible = received.next_visible;
+        state.renewal == Renewal::Stopped && !state.settled
+    }
+
+    /// Notes when it is renewed next; false if it is settled.
+    pub(super) fn plan_renewal(&self, key: DueKey) -> bool {
+        let mut state = self.lock();
+        if !state.settled {
+            state.renewal = Renewal::Due(key);
+        }
+        !state.settled
+    }
+
+    /// Marks its renewal as begun; false if it is settled, or one is under way.
+    pub(super) fn begin_renewal(&self) -> bool {
+        let mut state = self.lock();
+        let begins = !state.settled && state.renewal != Renewal::UnderWay;
+        if begins {
+            state.renewal = Renewal::UnderWay;
+        }
+        begins
+    }
+
+    /// Hides it for another visibility timeout. One queue transaction.
+    pub(super) async fn renew(&self, queues: &dyn Queues) -> Renewed {
+        let under_way = UnderWay(self);
+        let handle = self.lock().handle.clone();
         let updated = queues
             .update_message(&self.queue, &handle, None, self.visibility_seconds)
-            .await?;
+            .await;
         let mut state = self.lock();
         // A delivery that came in between has the newer receipt.
-        if state.handle == handle {
-            state.handle = updated.handle;
-            state.next_visible = updated.next_visible;
-        }
-        Ok(())
+        let is_current = state.handle == handle;
+        let renewed = match updated {
+            Ok(updated) if is_current => {
+                state.handle = updated.handle;
+                state.next_visible = updated.next_visible;
+                Renewed::Yes
+            }
+            Err(error)
+                if is_current
+                    && matches!(
+                        error.kind(),
+                        ErrorKind::NotFound | ErrorKind::PopReceiptMismatch
+                    ) =>
+            {
+                Renewed::Lost
+            }
+            Err(error) if is_current => Renewed::Failed(error),
+            _ => Renewed::Yes,
+        };
+        drop(state);
+        drop(under_way);
+        renewed
+    }
+}
+
+/// A renewal that has begun; ends when it is answered or given up.
+struct UnderWay<'a>(&'a HeldMessage);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.lock().renewal = Renewal::Stopped;
+        self.0.renewed.notify_waiters();
     }
 }
 
@@ -171,191 +290,6 @@ impl Drop for HeldMessage {
     fn drop(&mut self) {
         let _ = self.settle();
     }
-}
-
-/// All messages that this worker holds.
-#[derive(Debug, Clone)]
-pub(crate) struct HeldMessages(Arc<Registry>);
-
-#[derive(Debug)]
-struct Registry {
-    maps: Mutex<Maps>,
-    /// A renewal may be due earlier than the renewal task thinks.
-    added: Notify,
-    /// Messages that count against the buffer threshold.
-    buffered: AtomicUsize,
-    room: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Maps {
-    by_id: HashMap<(Arc<str>, String), Weak<HeldMessage>>,
-    /// By monotonic time at which to renew; the number keeps keys distinct.
-    due: BTreeMap<(Duration, u64), Weak<HeldMessage>>,
-    last_number: u64,
-}
-
-impl Registry {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Maps> {
-        self.maps.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn forget(&self, message: &HeldMessage) {
-        self.lock()
-            .by_id
-            .remove(&(message.queue.clone(), message.id.clone()));
-        if message.counts {
-            self.buffered.fetch_sub(1, Ordering::AcqRel);
-            self.room.notify_waiters();
-        }
-    }
-
-    fn schedule(&self, message: Weak<HeldMessage>, at: Duration) {
-        let mut maps = self.lock();
-        maps.last_number += 1;
-        let key = (at, maps.last_number);
-        maps.due.insert(key, message);
-        drop(maps);
-        self.added.notify_one();
-    }
-}
-
-impl HeldMessages {
-    /// Holds nothing yet.
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Registry {
-            maps: Mutex::default(),
-            added: Notify::new(),
-            buffered: AtomicUsize::new(0),
-            room: Notify::new(),
-        }))
-    }
-
-    /// Takes a received message under renewal. `None` if this worker holds it already: then the
-    /// held one takes over the fresh pop receipt (chapter 02 §4.2 step 4).
-    pub(crate) fn hold(
-        &self,
-        env: &Env,
-        queue: &Arc<str>,
-        received: ReceivedMessage,
-        visibility_seconds: u32,
-        counts: bool,
-    ) -> Option<(Arc<HeldMessage>, String)> {
-        let key = (queue.clone(), received.handle.id.clone());
-        let held = self.0.lock().by_id.get(&key).and_then(Weak::upgrade);
-        if let Some(held) = held {
-            let mut state = held.lock();
-            state.handle = received.handle;
-            state.dequeue_count = received.dequeue_count;
-            state.next_visible = received.next_visible;
-            return None;
-        }
-        let message = Arc::new(HeldMessage {
-            queue: queue.clone(),
-            visibility_seconds,
-            inserted: received.inserted,
-            id: received.handle.id.clone(),
-            state: Mutex::new(HeldState {
-                handle: received.handle,
-                dequeue_count: received.dequeue_count,
-                next_visible: received.next_visible,
-                settled: false,
-            }),
-            owner: Arc::downgrade(&self.0),
-            counts,
-        });
-        if counts {
-            self.0.buffered.fetch_add(1, Ordering::AcqRel);
-        }
-        let weak = Arc::downgrade(&message);
-        self.0.lock().by_id.insert(key, weak.clone());
-        self.0
-            .schedule(weak, env.monotonic() + renewal_pause(visibility_seconds));
-        Some((message, received.text))
-    }
-
-    /// Waits until fewer than `threshold` control messages are buffered (chapter 02 §3.8).
-    pub(crate) async fn room_below(&self, threshold: usize) {
-        loop {
-            let mut freed = std::pin::pin!(self.0.room.notified());
-            freed.as_mut().enable();
-            if self.0.buffered.load(Ordering::Acquire) < threshold {
-                return;
-            }
-            freed.await;
-        }
-    }
-
-    /// Everything that is held now.
-    pub(crate) fn all(&self) -> Vec<Arc<HeldMessage>> {
-        let maps = self.0.lock();
-        maps.by_id.values().filter_map(Weak::upgrade).collect()
-    }
-
-    /// Renews what is held at a third of its visibility timeout, for ever.
-    pub(crate) async fn renew_forever(self, env: Env, queues: Arc<dyn Queues>) {
-        loop {
-            let (due, next) = self.take_due(env.monotonic());
-            futures::stream::iter(due)
-                .for_each_concurrent(MAX_CONCURRENT_RENEWALS, |message| {
-                    self.renew_one(&env, &*queues, message)
-                })
-                .await;
-            let pause = next.map_or(Duration::from_secs(3600), |at| {
-                at.saturating_sub(env.monotonic())
-            });
-            let added = std::pin::pin!(self.0.added.notified());
-            let slept = std::pin::pin!(env.sleep(pause));
-            match select(added, slept).await {
-                Either::Left(_) | Either::Right(_) => {}
-            }
-        }
-    }
-
-    fn take_due(&self, now: Duration) -> (Vec<Arc<HeldMessage>>, Option<Duration>) {
-        let mut maps = self.0.lock();
-        let later = maps.due.split_off(&(now, u64::MAX));
-        let due = std::mem::replace(&mut maps.due, later);
-        let next = maps.due.keys().next().map(|(at, _)| *at);
-        drop(maps);
-        (
-            due.into_values()
-                .filter_map(|weak| weak.upgrade())
-                .collect(),
-            next,
-        )
-    }
-
-    async fn renew_one(&self, env: &Env, queues: &dyn Queues, message: Arc<HeldMessage>) {
-        let pause = match message.renew(queues).await {
-            Ok(()) => renewal_pause(message.visibility_seconds),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::NotFound | ErrorKind::PopReceiptMismatch
-                ) =>
-            {
-                tracing::warn!(
-                    message_id = %message.id,
-                    queue = %message.queue,
-                    "lost a message while working on it; it is deleted or somebody else has it"
-                );
-                return;
-            }
-            Err(error) => {
-                tracing::warn!(message_id = %message.id, %error, "could not renew a message");
-                Duration::from_secs(RENEWAL_RETRY_SECONDS)
-            }
-        };
-        if !message.lock().settled {
-            self.0
-                .schedule(Arc::downgrade(&message), env.monotonic() + pause);
-        }
-    }
-}
-
-fn renewal_pause(visibility_seconds: u32) -> Duration {
-    Duration::from_secs(u64::from(visibility_seconds)) / 3
 }
 
 #[cfg(test)]

@@ -4,5 +4,6 @@ pub(crate) mod control;
 pub(crate) mod held;
 pub(crate) mod inbound;
 pub(crate) mod outbox;
+pub(crate) mod registry;
 pub(crate) mod signal;
 pub(crate) mod workitems;

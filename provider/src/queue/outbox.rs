@@ -8,8 +8,8 @@ use durabletask_storage::{MAX_VISIBILITY_SECONDS, PutCondition};
 
 use crate::TaskHub;
 use crate::error::TaskHubError;
+use crate::wire::large;
 use crate::wire::message::{self, MessageData};
-use crate::wire::{large, names};
 
 /// Who sends, for the envelope (chapter 02 §1.4).
 #[derive(Debug, Clone)]
@@ -60,11 +60,7 @@ impl TaskHub {
         let mut json = message::encode(&data);
         let mut blob = None;
         if message::is_large(&json) {
-            let name = names::message_blob(
-                &data.message.target.instance_id,
-                data.activity_id,
-                data.message.event.event_type(),
-            );
+            let name = data.blob_name();
             self.put_large(&name, large::gzip(&json).into()).await?;
             json = message::encode_wrapper(&name);
             blob = Some(name);

@@ -1,48 +1,26 @@
 //! A flag that wakes the one reader of a queue.
 
-use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use durabletask_storage::Env;
 use futures::future::{Either, select};
-use futures::task::AtomicWaker;
+use tokio::sync::Notify;
 
 /// Says that something was put on a queue. Sticky for one waiter, does not count
-/// (chapter 02 §6.2).
+/// (chapter 02 §6.2). A reader that ends sets it once more: its wake-up may have been meant for
+/// the reader that follows.
 #[derive(Debug, Default)]
-pub(crate) struct Signal {
-    is_set: AtomicBool,
-    waiter: AtomicWaker,
-}
+pub(crate) struct Signal(Notify);
 
 impl Signal {
-    /// Wakes the waiter, or lets the next wait return at once.
+    /// Wakes a waiter, or lets the next wait return at once.
     pub(crate) fn set(&self) {
-        self.is_set.store(true, Ordering::Release);
-        self.waiter.wake();
+        self.0.notify_one();
     }
 
-    /// Clears the flag; whether it was set.
-    fn take(&self) -> bool {
-        self.is_set.swap(false, Ordering::AcqRel)
-    }
-
-    /// Waits for the flag and clears it. One waiter at a time.
+    /// Waits for the flag and clears it.
     pub(crate) async fn wait(&self) {
-        poll_fn(|context| {
-            if self.take() {
-                return Poll::Ready(());
-            }
-            self.waiter.register(context.waker());
-            if self.take() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        })
-        .await;
+        self.0.notified().await;
     }
 }
 

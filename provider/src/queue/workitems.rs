@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::control::FAILED_RECEIVE_PAUSE;
 use super::signal::PollBackoff;
-use crate::dispatch::WorkerContext;
+use crate::dispatch::{Settle, WorkerContext};
 
 impl WorkerContext {
     /// Receives activities one by one while there are free slots, until the worker stops
@@ -15,6 +15,7 @@ impl WorkerContext {
         let signal = self.hub.signal(&queue);
         let seconds = self.hub.work_item_visibility_seconds();
         let mut backoff = PollBackoff::new(settings.max_queue_polling_interval);
+        let _reading = self.reading.begin();
         while !self.is_stopping() {
             // Closed only when the worker is gone.
             let Ok(slot) = self.activity_slots.clone().acquire_owned().await else {
@@ -40,10 +41,16 @@ impl WorkerContext {
                         let held = self
                             .held
                             .hold(self.hub.env(), &queue, message, seconds, false);
-                        if let Some((held, text)) = held {
+                        let Some((held, text)) = held else {
+                            // It runs already; the copy's receipt keeps it hidden.
+                            continue;
+                        };
+                        if self.is_stopping() {
+                            self.settle(held, Settle::HandBack, &self.settling);
+                        } else {
                             self.start_activity(held, text, slot);
-                            break;
                         }
+                        break;
                     }
                 }
                 Err(error) => {

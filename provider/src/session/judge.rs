@@ -46,7 +46,8 @@ fn is_early(state: &RuntimeState, inbound: &Inbound) -> bool {
     };
     let is_stray =
         state.started().is_none() && inbound.held.dequeue_count() > MAX_HELD_BACK_DELIVERIES;
-    !is_stray && !state.has_event_with_id(task)
+    // A split timer answers no task; .NET writes it to force another episode.
+    !is_stray && task >= 0 && !state.has_event_with_id(task)
 }
 
 /// Whether history holds the message already: it came back because its delete did not happen.
@@ -79,18 +80,22 @@ pub(crate) fn is_executable(state: &RuntimeState, accepted: &[Inbound]) -> bool 
     !state.status().is_terminal()
 }
 
-/// Splits messages that cannot be executed: those to delete, and those to route again because
-/// they were not addressed to this execution (chapter 02 §4.6, "Not executable").
+/// Whether an episode is due although no message is accepted: history was cut short, so that any
+/// message may go on with it, even one that it knows. An answer that came early counts only if
+/// history stops in the middle of an episode, whose lost rest it may be waiting for.
+pub(crate) fn revives(state: &RuntimeState, early: &[Inbound], known: &[Inbound]) -> bool {
+    state.needs_episode() && (!known.is_empty() || (!early.is_empty() && state.stops_mid_episode()))
+}
+
+/// Splits messages that cannot be executed: those to drop or put back, and those to route again
+/// because the load that was made for others says nothing about them.
 pub(crate) fn split_unexecutable(
+    state: &RuntimeState,
     execution: Option<&str>,
     messages: Vec<Inbound>,
 ) -> (Vec<Inbound>, Vec<Inbound>) {
-    let (own, others): (Vec<_>, Vec<_>) = messages
+    let is_judged = state.started().is_some() || execution.is_none();
+    messages
         .into_iter()
-        .partition(|inbound| inbound.execution_id() == execution);
-    if own.is_empty() {
-        (others, Vec::new())
-    } else {
-        (own, others)
-    }
+        .partition(|inbound| is_judged || inbound.execution_id().is_some())
 }

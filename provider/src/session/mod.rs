@@ -2,10 +2,13 @@
 //!
 //! [`store`] routes messages to sessions and keeps idle ones within the memory budget, [`drive`]
 //! works a session's messages off, [`judge`] decides what becomes of each message, [`start`]
-//! weeds out start messages that are duplicates or too early.
+//! weeds out start messages that are duplicates or too early, [`refuse`] treats what no episode
+//! takes, [`commit`] runs an episode and makes it durable.
 
+mod commit;
 pub(crate) mod drive;
 pub(crate) mod judge;
+mod refuse;
 pub(crate) mod start;
 pub(crate) mod store;
 

@@ -9,8 +9,8 @@ use crate::error::TaskHubError;
 use crate::queue::inbound::Inbound;
 use crate::wire::instance_row::InstanceRow;
 
-/// Pauses after which a missing instance row is looked for again, in milliseconds: the client
-/// writes it right after the message.
+/// Pauses after which an instance row that is missing, or not yet replaced, is looked for again,
+/// in milliseconds: the client writes it right after the message.
 const ROW_RETRY_PAUSES_MS: [u64; 4] = [50, 100, 200, 400];
 /// Deliveries after which a start without a row is thrown away (rule 3).
 const MAX_START_DELIVERIES: u32 = 10;
@@ -28,21 +28,13 @@ pub(crate) enum StartVerdict {
 
 impl TaskHub {
     /// Judges a client's start message by the instance row; also the row, if there is one. One
-    /// table transaction, up to five while the row is missing.
+    /// table transaction, up to five while the row is not the message's.
     pub(crate) async fn judge_start(
         &self,
         inbound: &Inbound,
         started: &ExecutionStarted,
     ) -> Result<(StartVerdict, Option<InstanceRow>), TaskHubError> {
         let instance_id = &inbound.message().target.instance_id;
-        let mut row = self.instance_row(instance_id, false).await?;
-        for pause_ms in ROW_RETRY_PAUSES_MS {
-            if row.is_some() {
-                break;
-            }
-            self.env().sleep(Duration::from_millis(pause_ms)).await;
-            row = self.instance_row(instance_id, false).await?;
-        }
         let arrival = Arrival {
             stamped: inbound.message().event.timestamp,
             dequeue_count: inbound.held.dequeue_count(),
@@ -53,7 +45,17 @@ impl TaskHub {
                     inbound.held.visibility_seconds(),
                 ))),
         };
-        Ok((judge_start(row.as_ref(), started, arrival), row))
+        let mut row = self.instance_row(instance_id, false).await?;
+        let mut verdict = judge_start(row.as_ref(), started, arrival);
+        for pause_ms in ROW_RETRY_PAUSES_MS {
+            if verdict != StartVerdict::Defer {
+                break;
+            }
+            self.env().sleep(Duration::from_millis(pause_ms)).await;
+            row = self.instance_row(instance_id, false).await?;
+            verdict = judge_start(row.as_ref(), started, arrival);
+        }
+        Ok((verdict, row))
     }
 }
 
@@ -76,21 +78,25 @@ fn judge_start(
             (Some(row), Some(message)) => row.eq_ignore_ascii_case(message),
             (row, _) => row.is_none(),
         };
-        if is_own {
-            // .NET runs an instance that was terminated before its scheduled start (§4.6.3).
-            let was_terminated = row.runtime_status == Some(OrchestrationStatus::Terminated)
-                && row.execution_id.is_some();
-            return if was_terminated {
-                StartVerdict::Discard
-            } else {
-                StartVerdict::Process
-            };
+        // .NET runs an instance that was terminated before its scheduled start (§4.6.3).
+        if is_own
+            && row.execution_id.is_some()
+            && row.runtime_status == Some(OrchestrationStatus::Terminated)
+        {
+            return StartVerdict::Discard;
         }
         let created = row.created_time.unwrap_or(Timestamp::MIN);
+        let is_same_generation = started.generation == Some(row.generation.unwrap_or(0));
+        // A commit of the execution that this one replaces may have put its id into the row that
+        // the client had just written: stamps are distinct, so the time tells whose row it is.
+        // .NET throws such a start away.
+        if is_own || (is_same_generation && created == arrival.stamped) {
+            return StartVerdict::Process;
+        }
         let is_pending = row.runtime_status == Some(OrchestrationStatus::Pending);
         let is_scheduled_after = (created < arrival.stamped && is_pending)
             || (arrival.dequeue_count > 1 && arrival.received > created);
-        if started.generation == Some(row.generation.unwrap_or(0)) && is_scheduled_after {
+        if is_same_generation && is_scheduled_after {
             return StartVerdict::Discard;
         }
     }
@@ -145,6 +151,7 @@ mod tests {
         assert_eq!(verdict(Some(&row("mine", Terminated)), 10, 1), Discard);
         assert_eq!(verdict(Some(&row("other", Pending)), 11, 1), Discard);
         assert_eq!(verdict(Some(&row("other", Pending)), 9, 1), Defer);
+        assert_eq!(verdict(Some(&row("other", Running)), 10, 1), Process);
         assert_eq!(verdict(Some(&row("other", Running)), 11, 1), Defer);
         assert_eq!(verdict(Some(&row("other", Running)), 11, 2), Discard);
     }

@@ -52,8 +52,10 @@ pub(crate) struct Work {
 #[derive(Debug)]
 struct Session {
     partition: PartitionId,
-    /// A driver task works on it.
+    /// It has a driver task, perhaps still waiting for a slot.
     is_busy: bool,
+    /// Its driver works on a batch: the execution of that batch is the active one.
+    is_working: bool,
     /// The partition was lost, or the instance changed behind us: forget what is loaded when the
     /// driver comes back.
     is_stale: bool,
@@ -74,6 +76,7 @@ impl Session {
         Self {
             partition,
             is_busy: false,
+            is_working: false,
             is_stale: false,
             execution: None,
             joined: Vec::new(),
@@ -94,7 +97,7 @@ impl Session {
                 batch.add(inbound);
                 return;
             }
-            let is_active = self.is_busy || self.loaded.is_some();
+            let is_active = self.is_working || self.loaded.is_some();
             if is_active
                 && !self.is_stale
                 && (wanted.is_none() || wanted == self.execution.as_deref())
@@ -107,6 +110,16 @@ impl Session {
         if let Some(batch) = self.batches.back_mut() {
             batch.add(inbound);
         }
+    }
+
+    fn has_messages(&self) -> bool {
+        !self.joined.is_empty() || !self.batches.is_empty()
+    }
+
+    /// Forgets what is loaded, now or when the driver comes back with it.
+    fn make_stale(&mut self) -> Option<Box<Loaded>> {
+        self.is_stale = true;
+        self.loaded.take()
     }
 
     fn next_batch(&mut self) -> Option<Batch> {
@@ -153,6 +166,24 @@ impl Inner {
             self.idle.remove(&position);
             self.idle_bytes = self.idle_bytes.saturating_sub(bytes);
         }
+    }
+
+    /// Makes a busy session idle, or drops it; what no longer fits the budget.
+    fn park(&mut self, instance_id: &str, budget_bytes: usize) -> Vec<Session> {
+        self.busy_count = self.busy_count.saturating_sub(1);
+        self.clock += 1;
+        let position = self.clock;
+        let Some(session) = self.sessions.get_mut(instance_id) else {
+            return Vec::new();
+        };
+        session.is_busy = false;
+        let Some(bytes) = session.loaded.as_ref().map(|loaded| loaded.held_bytes()) else {
+            return self.sessions.remove(instance_id).into_iter().collect();
+        };
+        session.idle = Some((position, bytes));
+        self.idle_bytes += bytes;
+        self.idle.insert(position, instance_id.to_owned());
+        self.evict(budget_bytes)
     }
 
     /// Forgets idle sessions, least recently used first, until the budget holds.
@@ -206,51 +237,48 @@ impl SessionStore {
         true
     }
 
-    /// The next batch of an instance whose driver is free, or `None`: then the driver ends, and
-    /// what is loaded stays in memory as the budget allows.
+    /// The next batch of an instance whose driver is free.
     pub(crate) fn next(&self, instance_id: &str) -> Option<Work> {
         let mut inner = self.lock();
         let session = inner.sessions.get_mut(instance_id)?;
-        if let Some(batch) = session.next_batch() {
-            let mut loaded = session.loaded.take();
-            if !session.may_resume(&batch) {
-                loaded = None;
-            }
-            // Until it is loaded, the session is known by what the batch asks for.
-            session.execution = loaded
-                .as_ref()
-                .and_then(|loaded| loaded.state.execution_id().map(str::to_owned))
-                .or_else(|| batch.execution.clone());
-            session.is_stale = false;
-            return Some(Work {
-                partition: session.partition,
-                batch,
-                loaded,
-            });
-        }
-        let evicted = Self::park(&mut inner, instance_id, self.budget_bytes);
+        let batch = session.next_batch()?;
+        let loaded = session.loaded.take();
+        let (resumed, dropped) = if session.may_resume(&batch) {
+            (loaded, None)
+        } else {
+            (None, loaded)
+        };
+        // Until it is loaded, the session is known by what the batch asks for.
+        session.execution = resumed
+            .as_ref()
+            .and_then(|loaded| loaded.state.execution_id().map(str::to_owned))
+            .or_else(|| batch.execution.clone());
+        session.is_stale = false;
+        session.is_working = true;
+        let work = Work {
+            partition: session.partition,
+            batch,
+            loaded: resumed,
+        };
         drop(inner);
-        self.changed.notify_waiters();
         // Dropping user code may take a while and must not hold the lock.
-        drop(evicted);
-        None
+        drop(dropped);
+        Some(work)
     }
 
-    fn park(inner: &mut Inner, instance_id: &str, budget_bytes: usize) -> Vec<Session> {
-        inner.busy_count = inner.busy_count.saturating_sub(1);
-        inner.clock += 1;
-        let position = inner.clock;
-        let Some(session) = inner.sessions.get_mut(instance_id) else {
-            return Vec::new();
-        };
-        session.is_busy = false;
-        let Some(bytes) = session.loaded.as_ref().map(|loaded| loaded.held_bytes()) else {
-            return inner.sessions.remove(instance_id).into_iter().collect();
-        };
-        session.idle = Some((position, bytes));
-        inner.idle_bytes += bytes;
-        inner.idle.insert(position, instance_id.to_owned());
-        inner.evict(budget_bytes)
+    /// Ends the work of an instance's driver, and keeps what is loaded in memory as the budget
+    /// allows; false if messages have come meanwhile.
+    pub(crate) fn park(&self, instance_id: &str) -> bool {
+        let mut inner = self.lock();
+        let session = inner.sessions.get(instance_id);
+        if session.is_some_and(Session::has_messages) {
+            return false;
+        }
+        let evicted = inner.park(instance_id, self.budget_bytes);
+        drop(inner);
+        self.changed.notify_waiters();
+        drop(evicted);
+        true
     }
 
     /// Names the execution that the driver has loaded, so that messages for it join.
@@ -284,12 +312,11 @@ impl SessionStore {
                 .loaded
                 .as_ref()
                 .and_then(|loaded| loaded.state.execution_id().map(str::to_owned));
-            // Nothing is loaded: what waits forms batches of its own.
-            session.is_busy = session.loaded.is_some();
+            // If nothing is loaded, what waits forms batches of its own.
+            session.is_working = false;
             for inbound in deferred.into_iter().chain(waiting) {
                 session.add(inbound);
             }
-            session.is_busy = true;
         }
         drop(dropped);
     }
@@ -313,10 +340,9 @@ impl SessionStore {
             };
             waiting.append(&mut session.joined);
             waiting.extend(session.batches.drain(..).flat_map(|batch| batch.messages));
-            if session.is_busy {
-                session.is_stale = true;
-            } else if let Some(session) = inner.sessions.remove(&id) {
-                dropped.push(session);
+            dropped.push(session.make_stale());
+            if !session.is_busy {
+                inner.sessions.remove(&id);
             }
         }
         drop(inner);
@@ -324,19 +350,17 @@ impl SessionStore {
         waiting
     }
 
-    /// Drops what is loaded of one instance (purge, rewind in this process).
+    /// Drops what is loaded of one instance (purge, rewind, re-creation in this process).
     pub(crate) fn forget(&self, instance_id: &str) {
         let mut inner = self.lock();
         inner.unpark(instance_id);
         let Some(session) = inner.sessions.get_mut(instance_id) else {
             return;
         };
-        let dropped = if session.is_busy {
-            session.is_stale = true;
-            None
-        } else {
-            inner.sessions.remove(instance_id)
-        };
+        let dropped = session.make_stale();
+        if !session.is_busy {
+            inner.sessions.remove(instance_id);
+        }
         drop(inner);
         drop(dropped);
     }

@@ -1,19 +1,20 @@
 //! Making an episode durable, in the one order that loses nothing (design.md §6, chapter 02 §8):
 //! outbound messages, history, instance row, inbound deletes.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 
-use durabletask_core::episode::{CommitPlan, Outbound, RuntimeState};
-use durabletask_core::{HistoryEvent, OrchestrationInstance};
-use durabletask_storage::{Condition, ETag, Write};
+use durabletask_core::OrchestrationStatus;
+use durabletask_core::episode::{CommitPlan, Outbound};
+use durabletask_storage::{Condition, ETag, Row, Write};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::history::{NewHistory, Written};
 use crate::TaskHub;
+use crate::dispatch::Pending;
 use crate::error::TaskHubError;
 use crate::queue::outbox::{SenderIdentity, Sending};
 use crate::session::Loaded;
-use crate::wire::instance_row::{self, Checkpoint};
+use crate::wire::instance_row::{self, Checkpoint, InstanceRow};
 
 /// What a commit starts from.
 #[derive(Debug)]
@@ -21,15 +22,14 @@ pub(crate) struct CommitBase<'a> {
     pub(crate) instance_id: &'a str,
     /// The control queue of the session, for timers (chapter 02 §0).
     pub(crate) control_queue: &'a str,
-    /// The session's identity before this commit.
-    pub(crate) sender: OrchestrationInstance,
-    /// The number of this episode in the execution as it was loaded: after continue-as-new, too,
-    /// .NET counts on for the messages of that commit.
-    pub(crate) episode: u32,
+    /// The session before this commit.
+    pub(crate) sender: SenderIdentity,
     pub(crate) sentinel: Option<ETag>,
     pub(crate) instance_etag: Option<ETag>,
     /// Blobs of the history as it was loaded.
     pub(crate) blobs: Vec<String>,
+    /// Settling of earlier messages: over before history is written (design.md §6).
+    pub(crate) settling: &'a Pending,
 }
 
 /// How a commit ended, when storage answered.
@@ -40,6 +40,9 @@ pub(crate) enum Committed {
     /// History is durable or somebody else's; the session must be loaded anew, and the inbound
     /// messages put back.
     LoadAnew,
+    /// History is durable, and the instance row belongs to a newer execution that a client has
+    /// created meanwhile: nothing is left to do for this one.
+    Replaced,
 }
 
 impl TaskHub {
@@ -51,12 +54,9 @@ impl TaskHub {
         base: CommitBase<'_>,
         mut plan: CommitPlan,
     ) -> Result<Committed, TaskHubError> {
-        let sender = SenderIdentity {
-            instance: base.sender,
-            episode: Some(i32::try_from(base.episode).unwrap_or(i32::MAX)),
-        };
         let outbound = std::mem::take(&mut plan.outbound);
-        self.send_all(base.control_queue, outbound, &sender).await?;
+        self.send_all(base.control_queue, outbound, &base.sender)
+            .await?;
 
         let execution_id = plan.state.execution_id().unwrap_or_default().to_owned();
         let new = NewHistory {
@@ -69,6 +69,7 @@ impl TaskHub {
         let mut prepared = self.prepare_rows(&new).await?;
         let urls = std::mem::take(&mut prepared.urls);
         let new_blobs = std::mem::take(&mut prepared.blobs);
+        base.settling.finished().await;
         let sentinel = match self.write_history(&new, prepared).await? {
             Written::Committed(sentinel) => sentinel,
             Written::LoadAnew => return Ok(Committed::LoadAnew),
@@ -87,14 +88,16 @@ impl TaskHub {
             now: self.env().now(),
             replaces_blobs: !replaced.is_empty(),
         };
-        let instance_etag = self
-            .write_checkpoint(
-                &checkpoint,
-                plan.state.new_events(),
-                urls,
-                base.instance_etag,
-            )
+        let new_events = plan.state.new_events();
+        let events = new_events.iter().map(|event| &**event).zip(urls);
+        let row = instance_row::checkpoint_row(&checkpoint, events);
+        let before = base.sender.instance.execution_id.as_deref();
+        let written = self
+            .write_checkpoint(&checkpoint, row, base.instance_etag, before)
             .await?;
+        let Some(instance_etag) = written else {
+            return Ok(Committed::Replaced);
+        };
         self.delete_blobs(&replaced).await;
 
         let mut blobs = if plan.execution_changed {
@@ -114,7 +117,9 @@ impl TaskHub {
         })))
     }
 
-    /// Sends the messages of one commit, numbered in list order, several at a time.
+    /// Sends the messages of one commit, numbered in list order, several at a time; those to one
+    /// instance one after the other, or an event might overtake the start of its receiver, and
+    /// vanish.
     async fn send_all(
         &self,
         control_queue: &str,
@@ -123,45 +128,71 @@ impl TaskHub {
     ) -> Result<(), TaskHubError> {
         let first = self.next_sequence_numbers(outbound.len());
         let sendings = (first..).zip(outbound).map(|(sequence_number, outbound)| {
-            let (queue, message) = match outbound {
+            let (queue, receiver, message) = match outbound {
                 Outbound::ToInstance(message) => {
-                    (self.control_queue_of(&message.target.instance_id), message)
+                    let receiver = message.target.instance_id.clone();
+                    (self.control_queue_of(&receiver), Some(receiver), message)
                 }
-                Outbound::Timer(message) => (control_queue.to_owned(), message),
-                Outbound::Activity(message) => (self.tables().work_items.to_string(), message),
+                Outbound::Timer(message) => (control_queue.to_owned(), None, message),
+                Outbound::Activity(message) => {
+                    (self.tables().work_items.to_string(), None, message)
+                }
             };
-            Sending {
+            let sending = Sending {
                 queue,
                 message,
                 sequence_number,
-            }
+            };
+            (receiver, sending)
         });
         let limit = usize::try_from(self.settings().max_storage_operation_concurrency)
             .unwrap_or(usize::MAX)
             .max(1);
-        stream::iter(sendings.map(Ok))
-            .try_for_each_concurrent(limit, |sending| async move {
-                self.send(&sending, sender).await.map(drop)
+        stream::iter(lanes(sendings).into_iter().map(Ok))
+            .try_for_each_concurrent(limit, |lane| async move {
+                for sending in lane {
+                    self.send(&sending, sender).await?;
+                }
+                Ok(())
             })
             .await
     }
 
+    /// Writes the instance row; `None` if it belongs to a newer execution. `before` is the
+    /// execution that the row may name besides the committed one.
+    ///
+    /// A row that tells when an execution was created is written only over the version that we
+    /// know, if we know one: over the row that a client has just created it would make that
+    /// client's start look like a duplicate. .NET does so only under `useInstanceTableEtag`.
     async fn write_checkpoint(
         &self,
         checkpoint: &Checkpoint<'_>,
-        new_events: &[Arc<HistoryEvent>],
-        urls: Vec<Option<String>>,
+        row: Row,
         etag: Option<ETag>,
-    ) -> Result<Option<ETag>, TaskHubError> {
-        let events = new_events.iter().map(|event| &**event).zip(urls);
-        let row = instance_row::checkpoint_row(checkpoint, events);
-        let write = match (self.settings().use_instance_table_etag, etag) {
-            (false, _) => Write::InsertOrMerge(row),
-            (true, None) => Write::Insert(row),
-            (true, Some(etag)) => Write::Merge(row, Condition::Matches(etag)),
+        before: Option<&str>,
+    ) -> Result<Option<Option<ETag>>, TaskHubError> {
+        let is_guarded = self.settings().use_instance_table_etag;
+        let creates = row.get("CreatedTime").is_some();
+        let write = match etag {
+            None if is_guarded => Write::Insert(row),
+            Some(etag) if is_guarded => Write::Merge(row, Condition::Matches(etag)),
+            Some(etag) if creates => {
+                let guarded = Write::Merge(row.clone(), Condition::Matches(etag));
+                match self.write_instance(guarded).await {
+                    Err(error) if error.is_conflict() || error.is_not_found() => {
+                        let stored = self.instance_row(checkpoint.instance_id, false).await?;
+                        let executions = [Some(checkpoint.execution_id), before];
+                        if stored.is_some_and(|row| is_of_newer(&row, executions)) {
+                            return Ok(None);
+                        }
+                    }
+                    outcome => return Ok(Some(outcome?)),
+                }
+                Write::InsertOrMerge(row)
+            }
+            _ => Write::InsertOrMerge(row),
         };
-        let table = &self.tables().instances;
-        Ok(self.account().tables.write(table, write).await?)
+        Ok(Some(self.write_instance(write).await?))
     }
 
     /// Removes blobs that nothing refers to any more. One that cannot be removed is left to purge
@@ -179,15 +210,45 @@ impl TaskHub {
     }
 }
 
+/// Whether a client has created the row for another execution than these.
+fn is_of_newer(row: &InstanceRow, executions: [Option<&str>; 2]) -> bool {
+    row.runtime_status == Some(OrchestrationStatus::Pending)
+        && !executions.contains(&row.execution_id.as_deref())
+}
+
 /// Blobs of a replaced execution deleted at the same time.
 const MAX_CONCURRENT_BLOB_DELETES: usize = 16;
+/// What can be sent at the same time: messages with the same receiver share a lane, in order;
+/// each without one has a lane of its own.
+fn lanes<T>(sendings: impl Iterator<Item = (Option<String>, T)>) -> Vec<Vec<T>> {
+    let mut lanes: Vec<Vec<T>> = Vec::new();
+    let mut of_receiver: HashMap<String, usize> = HashMap::new();
+    for (receiver, sending) in sendings {
+        let own = lanes.len();
+        let lane = receiver.map_or(own, |receiver| *of_receiver.entry(receiver).or_insert(own));
+        match lanes.get_mut(lane) {
+            Some(lane) => lane.push(sending),
+            None => lanes.push(vec![sending]),
+        }
+    }
+    lanes
+}
 
-impl CommitBase<'_> {
-    /// The identity under which a session sends: as loaded, or of the start message.
-    pub(crate) fn sender_of(instance_id: &str, state: &RuntimeState) -> OrchestrationInstance {
-        state.started().map_or_else(
-            || OrchestrationInstance::current(instance_id),
-            |started| started.instance.clone(),
-        )
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_to_one_instance_do_not_overtake_each_other() {
+        let sendings = [
+            (Some("a"), 1),
+            (None, 2),
+            (Some("b"), 3),
+            (Some("a"), 4),
+            (None, 5),
+        ];
+        let sendings = sendings.map(|(receiver, number)| (receiver.map(str::to_owned), number));
+        let expected: [&[i32]; 4] = [&[1, 4], &[2], &[3], &[5]];
+        assert_eq!(lanes(sendings.into_iter()), expected);
     }
 }

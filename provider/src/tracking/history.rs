@@ -1,25 +1,18 @@
 //! Writing history: batches of rows fenced by the sentinel (chapter 03 §3, design.md §6).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use durabletask_core::HistoryEvent;
-use durabletask_storage::{
-    Condition, ETag, ErrorKind, MAX_TRANSACTION_BYTES, Row, RowKeys, StorageError, Write,
-};
+use durabletask_storage::{Condition, ETag, MAX_TRANSACTION_BYTES, Row, RowKeys, Write};
 
 use crate::TaskHub;
 use crate::error::TaskHubError;
-use crate::wire::{history_row, large, names};
+use crate::wire::{history_row, instance_row, large, names};
 
 /// Event rows of one transaction, at most: 100 less the sentinel.
 const MAX_BATCH_ROWS: usize = 99;
 /// Bytes kept free in a transaction for the sentinel and the multipart frame.
 const BATCH_FRAME_BYTES: usize = 128 * 1024;
-/// First pause before a transaction of unknown outcome is sent again, in milliseconds.
-const MIN_UNKNOWN_PAUSE_MS: u64 = 250;
-/// Longest such pause, in milliseconds.
-const MAX_UNKNOWN_PAUSE_MS: u64 = 15_000;
 
 /// New history of one execution.
 #[derive(Debug)]
@@ -73,7 +66,7 @@ impl TaskHub {
             for value in moved {
                 self.put_large(&value.blob_name, value.content.into())
                     .await?;
-                if matches!(value.column, "Input" | "Result" | "Reason") {
+                if instance_row::PAYLOAD_COLUMNS.contains(&value.column) {
                     url = Some(self.large().url(&value.blob_name));
                 }
                 prepared.blobs.push(value.blob_name);
@@ -104,8 +97,12 @@ impl TaskHub {
                 Some(etag) => Write::Merge(fence, Condition::Matches(etag)),
                 None => Write::Insert(fence),
             });
-            match self.transact_until_answered(writes).await {
-                Ok(etag) => sentinel = etag,
+            let (tables, table) = (&self.account().tables, &self.tables().history);
+            let transacted = self
+                .until_answered(|| tables.transact(table, writes.clone()))
+                .await;
+            match transacted {
+                Ok(mut etags) => sentinel = etags.pop().flatten(),
                 Err(error) if error.is_conflict() || error.is_not_found() => {
                     let was_ours = error.is_after_unknown() && self.is_ours(first.as_ref()).await?;
                     tracing::warn!(
@@ -120,41 +117,6 @@ impl TaskHub {
             }
         }
         Ok(Written::Committed(sentinel))
-    }
-
-    /// Repeats the identical transaction for as long as its outcome is unknown: a read would
-    /// prove nothing while the lost request may still be under way (design.md §6). The last ETag.
-    async fn transact_until_answered(
-        &self,
-        writes: Vec<Write>,
-    ) -> Result<Option<ETag>, StorageError> {
-        let mut pause_ms = MIN_UNKNOWN_PAUSE_MS;
-        let mut was_unknown = false;
-        loop {
-            let answer = self
-                .account()
-                .tables
-                .transact(&self.tables().history, writes.clone())
-                .await;
-            match answer {
-                Ok(mut etags) => return Ok(etags.pop().flatten()),
-                Err(error) if error.kind() == ErrorKind::UnknownOutcome => {
-                    tracing::warn!(%error, pause_ms, "a history commit went unanswered; repeating it");
-                    was_unknown = true;
-                }
-                // Not sent or not taken up this time; an earlier attempt may still be under way.
-                Err(error)
-                    if was_unknown
-                        && matches!(
-                            error.kind(),
-                            ErrorKind::Unreachable | ErrorKind::Throttled
-                        ) => {}
-                Err(error) if was_unknown => return Err(error.after_unknown()),
-                Err(error) => return Err(error),
-            }
-            self.env().sleep(Duration::from_millis(pause_ms)).await;
-            pause_ms = (pause_ms * 2).min(MAX_UNKNOWN_PAUSE_MS);
-        }
     }
 
     /// Whether the row at our first new row key is the one we wrote: events carry distinct

@@ -7,3 +7,4 @@ pub(crate) mod purge;
 pub(crate) mod repair;
 pub(crate) mod rewind;
 pub(crate) mod status;
+mod unknown;

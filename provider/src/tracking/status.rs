@@ -1,7 +1,7 @@
-//! Reading and repairing instance rows (chapter 03 §5 and §6.3).
+//! Reading instance rows, and terminating what never started (chapter 03 §5 and §6.3).
 
 use durabletask_core::{OrchestrationStatus, Tags, Timestamp};
-use durabletask_storage::{Condition, Write};
+use durabletask_storage::{Condition, ETag, StorageError, Write};
 
 use crate::TaskHub;
 use crate::error::TaskHubError;
@@ -150,31 +150,36 @@ impl TaskHub {
         }
     }
 
-    /// Marks an instance that never started as terminated (chapter 03 §5.5); false if it has no
-    /// row. One table transaction.
+    /// Marks an instance that never started as terminated (chapter 03 §5.5), unless its row has
+    /// changed since `seen`: then this fails. .NET does not look. One table transaction.
     pub(crate) async fn terminate_unstarted(
         &self,
-        instance_id: &str,
+        seen: &InstanceRow,
         stamped: Timestamp,
         reason: Option<String>,
-    ) -> Result<bool, TaskHubError> {
+    ) -> Result<(), TaskHubError> {
         let now = self.env().now();
-        let mut row = instance_row::termination_row(instance_id, stamped, reason, now);
+        let mut row = instance_row::termination_row(&seen.instance_id, stamped, reason, now);
         let env = self.env();
         #[allow(clippy::cast_possible_truncation, reason = "half of a random number")]
         let moved = large::move_large_values(&mut row, || env.random_u64() as u32);
+        self.large().refer_by_url(&mut row, &moved);
         for value in moved {
             self.put_large(&value.blob_name, value.content.into())
                 .await?;
-            row.set(value.column, self.large().url(&value.blob_name));
-            row.columns.remove(&format!("{}BlobName", value.column));
         }
-        let write = Write::Merge(row, Condition::Exists);
+        let condition = seen
+            .etag
+            .clone()
+            .map_or(Condition::Exists, Condition::Matches);
+        self.write_instance(Write::Merge(row, condition)).await?;
+        Ok(())
+    }
+
+    /// Writes an instance row, repeated until it is answered. One table transaction.
+    pub(crate) async fn write_instance(&self, write: Write) -> Result<Option<ETag>, StorageError> {
         let table = &self.tables().instances;
-        match self.account().tables.write(table, write).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        self.until_answered(|| self.account().tables.write(table, write.clone()))
+            .await
     }
 }

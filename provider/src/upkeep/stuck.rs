@@ -175,8 +175,9 @@ impl TaskHub {
         if !loaded.state.status().is_terminal() {
             return Ok(false);
         }
+        let row = self.instance_row(instance_id, false).await?;
         let repaired = self
-            .repair_row(instance_id, &loaded.state, &loaded.blobs)
+            .repair_row(instance_id, &loaded.state, &loaded.blobs, row.as_ref())
             .await?;
         self.instance_changed(instance_id);
         Ok(repaired)

@@ -9,6 +9,9 @@ use durabletask_storage::{ETag, MAX_STRING_UNITS, Row};
 use super::objects::{self, Object};
 use super::{WireError, columns, names};
 
+/// Columns of history rows whose value an instance row may carry, or refer to by URL.
+pub const PAYLOAD_COLUMNS: [&str; 3] = ["Input", "Result", "Reason"];
+
 /// An instance's row (chapter 03 §5.1). Any column may be missing: a merge writes only some.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct InstanceRow {
@@ -231,7 +234,7 @@ fn apply(row: &mut Row, event: &HistoryEvent, url: Option<String>, checkpoint: &
     }
 }
 
-/// Columns that a start event decides in commits and repairs alike.
+/// Columns that a start event decides.
 fn set_start(row: &mut Row, started: &ExecutionStarted, created: Timestamp) {
     row.set_some("Name", started.name.as_deref());
     row.set_some("Version", started.version.as_deref());
@@ -293,47 +296,4 @@ pub fn touch_row(instance_id: &str, now: Timestamp) -> Row {
     let mut row = instance_row(instance_id);
     row.set("LastUpdatedTime", now);
     row
-}
-
-/// What a repair needs besides the history (chapter 03 §5.6).
-#[derive(Debug, Clone, Default)]
-pub struct Repair<'a> {
-    /// Custom status text; `None` is written as the text `null`.
-    pub custom_status: Option<&'a str>,
-    /// The hub as configured.
-    pub hub: &'a str,
-    /// Whether the row does not exist: only then the input is written.
-    pub include_input: bool,
-    /// URL of the input's history blob, if the input was moved.
-    pub input_url: Option<String>,
-    /// URL of the result's history blob, if the result was moved.
-    pub output_url: Option<String>,
-}
-
-/// The row to insert-or-merge when a finished instance's row is behind its history
-/// (chapter 03 §5.6); `None` unless the history has a start and a completion.
-pub fn repair_row(history: &[HistoryEvent], repair: Repair<'_>) -> Option<Row> {
-    let (created, started) = history
-        .iter()
-        .find_map(|event| Some((event.timestamp, event.as_started()?)))?;
-    let (completed_time, completed) = history.iter().rev().find_map(|event| match &event.kind {
-        EventKind::ExecutionCompleted(completed) => Some((event.timestamp, completed)),
-        _ => None,
-    })?;
-    let mut row = instance_row(&started.instance.instance_id);
-    set_start(&mut row, started, created);
-    set_status(&mut row, completed.status);
-    row.set("CustomStatus", repair.custom_status.unwrap_or("null"));
-    row.set_some("ExecutionId", started.instance.execution_id.as_deref());
-    row.set_some(
-        "LastUpdatedTime",
-        history.last().map(|event| event.timestamp),
-    );
-    row.set("CompletedTime", completed_time);
-    row.set("TaskHubName", repair.hub);
-    row.set_some("Output", repair.output_url.or_else(|| output_of(completed)));
-    if repair.include_input {
-        row.set_some("Input", repair.input_url.or_else(|| started.input.clone()));
-    }
-    Some(row)
 }

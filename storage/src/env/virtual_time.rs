@@ -135,7 +135,8 @@ impl VirtualEnv {
             (id, Running(&self.shared))
         };
         let waker = self.shared.waker_of(root);
-        let mut future = pin!(future);
+        // In a tokio task, tokio's own locks would from some point on only ask to be polled later.
+        let mut future = pin!(tokio::task::unconstrained(future));
         loop {
             let id = self.next_task()?;
             if id == root {
@@ -386,7 +387,8 @@ impl Environment for Handle {
         }
         let id = state.next_id();
         let waker = self.0.waker_of(id);
-        let future = Some(task);
+        let future: BoxFuture<'static, ()> = Box::pin(tokio::task::unconstrained(task));
+        let future = Some(future);
         state.tasks.insert(id, Task { future, waker });
         state.schedule(id);
     }

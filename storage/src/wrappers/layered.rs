@@ -16,20 +16,25 @@ use crate::{
 /// What a wrapper does with a call.
 pub(super) trait Layer: Debug + Send + Sync + 'static {
     /// What `start` hands to `end`.
-    type Ticket: Send;
+    type Ticket: Send + Sync;
 
     /// Before the call; the call waits for it.
     fn start(&self, call: Call<'_>) -> impl Future<Output = Self::Ticket> + Send;
 
     /// On the way to the account and, with the answer, back; an error is what the caller gets
     /// instead.
-    fn travel(&self, _operation: Operation, _way: Way) -> impl Future<Output = Result<()>> + Send {
+    fn travel(
+        &self,
+        _ticket: &Self::Ticket,
+        _operation: Operation,
+        _way: Way,
+    ) -> impl Future<Output = Result<()>> + Send {
         ready(Ok(()))
     }
 
     /// After the call, unless its caller gave up on it.
     fn end(&self, _ticket: Self::Ticket, _outcome: Outcome) -> impl Future<Output = ()> + Send {
-        std::future::ready(())
+        ready(())
     }
 }
 
@@ -88,7 +93,7 @@ impl<L: Layer> Layered<L> {
                 arguments,
             })
             .await;
-        let result = self.carry(operation, call).await;
+        let result = self.carry(&ticket, operation, call).await;
         self.layer.end(ticket, Outcome::of(&result, count)).await;
         result
     }
@@ -96,12 +101,13 @@ impl<L: Layer> Layered<L> {
     /// The call between its two ways. It is polled only after the first.
     async fn carry<T>(
         &self,
+        ticket: &L::Ticket,
         operation: Operation,
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
-        self.layer.travel(operation, Way::There).await?;
+        self.layer.travel(ticket, operation, Way::There).await?;
         let answer = call.await;
-        self.layer.travel(operation, Way::Back).await?;
+        self.layer.travel(ticket, operation, Way::Back).await?;
         answer
     }
 }
@@ -275,7 +281,7 @@ impl<L: Layer> Tables for Layered<L> {
             })
             .await;
         let call = self.inner.tables.write(table, write);
-        let result = self.carry(Operation::Write, call).await;
+        let result = self.carry(&ticket, Operation::Write, call).await;
         self.layer.end(ticket, Outcome::of(&result, |_| 1)).await;
         result
     }
@@ -290,7 +296,7 @@ impl<L: Layer> Tables for Layered<L> {
             })
             .await;
         let call = self.inner.tables.transact(table, writes);
-        let result = self.carry(Operation::Transact, call).await;
+        let result = self.carry(&ticket, Operation::Transact, call).await;
         self.layer.end(ticket, Outcome::of(&result, Vec::len)).await;
         result
     }

@@ -64,7 +64,7 @@ impl Layer for Network {
         self.env.monotonic()
     }
 
-    async fn travel(&self, operation: Operation, way: Way) -> Result<()> {
+    async fn travel(&self, _: &Duration, operation: Operation, way: Way) -> Result<()> {
         let millis = 1 + self.env.random_u64() % 20;
         self.env.sleep(Duration::from_millis(millis)).await;
         let is_lost =

@@ -95,3 +95,17 @@ fn the_seed_decides() {
     assert_eq!(draw(7), draw(7));
     assert_ne!(draw(7), draw(8));
 }
+
+#[tokio::test]
+async fn a_surrounding_tokio_task_limits_nothing() {
+    let locks_often = || async {
+        let lock = tokio::sync::Mutex::new(());
+        for _ in 0..1_000 {
+            drop(lock.lock().await);
+        }
+    };
+    let time = VirtualEnv::new(1);
+    let task = time.env().scope().spawn(locks_often());
+    time.block_on(locks_often()).unwrap();
+    assert_eq!(time.block_on(task.join()), Ok(Some(())));
+}

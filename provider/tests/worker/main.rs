@@ -1,0 +1,20 @@
+//! The worker's heart in virtual time, by topic.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod arrival;
+mod commit_order;
+mod crashes;
+mod large;
+mod limits;
+mod malformed;
+mod renewal;
+mod repair;
+mod secrets;
+mod sessions;
+mod soak;
+mod starts;
+mod stop;
+mod unknown_outcomes;
