@@ -212,7 +212,7 @@ const REFUSALS: &[(&str, &str, &str, &str)] = &[
 
 #[test]
 fn a_wrong_value_is_refused_with_key_value_and_range() {
-    // covers: R1-07 R4-03 R4-04 R4-05
+    // covers: R4-03 R4-04 R4-05
     for (text, key, value, allowed) in REFUSALS {
         let error = refusal(&host_json(text));
         for part in [*key, *value, *allowed] {

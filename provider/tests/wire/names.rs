@@ -139,6 +139,7 @@ fn resources_have_their_names() {
 
 #[test]
 fn hub_names_are_checked_and_made() {
+    // covers: R1-06 R1-07
     for (site, hub) in [
         ("my-func-app", "myfuncapp"),
         ("contoso_orders.prod", "contosoordersprod"),

@@ -67,6 +67,7 @@ fn values_of_every_size_arrive() {
 
 #[test]
 fn a_commit_of_many_rows_and_many_bytes_is_split_within_the_limits() {
+    // covers: C03-4
     // Results that double in JSON, and results of three bytes for two in the estimate.
     for (unit, count) in [("\"", 130), ("世", 130)] {
         on_hub(1, |world| async move {
@@ -138,6 +139,7 @@ fn a_crash_between_any_two_transactions_of_a_commit_is_gone_on_from() {
 
 #[test]
 fn blobs_of_a_replaced_execution_are_deleted_and_no_reference_stays() {
+    // covers: C03-7
     on_hub(1, |world| async move {
         let alpha = world.start("alpha", scripts());
         world.begin("one", "Count", Some("0")).await;
