@@ -90,7 +90,7 @@ async fn square(_: ActivityContext, number: u64) -> Result<u64> {
 
 #[activity]
 async fn toss(_: ActivityContext, (): ()) -> Result<String> {
-    if Env::system().random_u64() % 2 == 0 {
+    if Env::system().random_u64().is_multiple_of(2) {
         return Err(Failure::new("Soak.Tails", "once more"));
     }
     Ok("heads".to_owned())
