@@ -106,7 +106,6 @@ impl WorkerContext {
             queue = held.queue(),
             instance_id = poison.instance_id,
             failures,
-            error = poison.error,
             "a message failed too often and is set aside; `durabletask poison` lists it"
         );
         let Some(inbound) = inbound else {
