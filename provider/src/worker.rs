@@ -16,6 +16,7 @@ use crate::dispatch::names::UnknownNames;
 use crate::dispatch::{Pending, WorkerContext};
 use crate::error::TaskHubError;
 use crate::partition::{PartitionHost, PartitionId, PartitionManager};
+use crate::poison::Failures;
 use crate::queue::control::ControlQueue;
 use crate::queue::held::HeldMessage;
 use crate::queue::registry::HeldMessages;
@@ -75,6 +76,7 @@ impl HubWorker {
             orchestration_slots: Semaphore::new(slots(settings.max_concurrent_orchestrators)),
             activity_slots: Arc::new(Semaphore::new(slots(settings.max_concurrent_activities))),
             unknown: UnknownNames::default(),
+            failures: Failures::default(),
             settling: Pending::default(),
             reading: Pending::default(),
             running: Pending::default(),

@@ -96,7 +96,7 @@ fn keys_ignore_case_and_values_may_be_texts() {
         Duration::from_secs(300)
     );
     assert_eq!(settings.error_mode, ErrorMode::Exceptions);
-    assert_eq!(settings.poison_after, Some(7));
+    assert_eq!(settings.poison_after, 7);
     assert!(matches!(settings.store, StoreChoice::Memory));
 }
 

@@ -18,7 +18,7 @@ pub use open::open_account;
 pub use overview::{HubOverview, PartitionOverview, find_hub, hub_overview};
 pub use settings::{
     ErrorMode, HubSettings, MessageEncoding, OverridableStates, PartitionManagement,
-    RetentionSettings, SettingsSources, SettingsWarning, SweeperSettings, Unregistered,
-    VersionFailure, VersionMatch,
+    PoisonedInstance, RetentionSettings, SettingsSources, SettingsWarning, SweeperSettings,
+    Unregistered, VersionFailure, VersionMatch,
 };
 pub use task_hub_json::TaskHubInfo;

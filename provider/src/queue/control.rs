@@ -12,7 +12,9 @@ use super::held::HeldMessage;
 use super::inbound::Inbound;
 use super::signal::{PollBackoff, Signal};
 use crate::dispatch::{Pending, PendingGuard, WorkerContext};
+use crate::error::TaskHubError;
 use crate::partition::PartitionId;
+use crate::poison::FailedMessage;
 
 /// One owned partition's queue, from the reader's point of view.
 #[derive(Debug)]
@@ -155,7 +157,8 @@ impl WorkerContext {
         }
     }
 
-    /// Reads a held message; one that cannot be read is put back with back-off, never deleted.
+    /// Reads a held message; one that cannot be read is put back with back-off or set aside, never
+    /// just deleted.
     pub(crate) async fn read_held(
         self: &Arc<Self>,
         held: Arc<HeldMessage>,
@@ -166,15 +169,26 @@ impl WorkerContext {
             Ok(data) => Some(Inbound {
                 held,
                 data: Arc::new(data),
+                text: text.into(),
             }),
             Err(error) => {
                 tracing::error!(
                     message_id = %held.id,
                     dequeue_count = held.dequeue_count(),
                     %error,
-                    "a message cannot be read and is put back"
+                    "a message cannot be read"
                 );
-                self.abandon(held, settling);
+                if matches!(error, TaskHubError::Storage(_)) {
+                    self.abandon(held, settling);
+                } else {
+                    let (text, inbound) = (text.into(), None);
+                    let failed = FailedMessage {
+                        held,
+                        text,
+                        inbound,
+                    };
+                    self.fail_message(failed, &error.to_string(), settling);
+                }
                 None
             }
         }

@@ -102,6 +102,11 @@ impl HeldMessage {
         self.lock().dequeue_count
     }
 
+    /// The queue it is in.
+    pub(crate) fn queue(&self) -> &str {
+        &self.queue
+    }
+
     /// When the service makes it visible again.
     pub(crate) fn next_visible(&self) -> Timestamp {
         self.lock().next_visible

@@ -49,6 +49,7 @@ fn event_for(instance_id: &str, held: &HeldMessages, name: &str) -> Inbound {
     Inbound {
         held,
         data: Arc::new(data),
+        text: "".into(),
     }
 }
 
