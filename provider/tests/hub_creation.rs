@@ -47,6 +47,7 @@ async fn change_row(account: &Account, change: impl FnOnce(&mut Row)) {
 
 #[test]
 fn creation_may_be_repeated_and_deletion_leaves_nothing() {
+    // covers: R1-09 R1-11
     run(|env, account| async move {
         for management in [Table, Safe, Legacy] {
             let settings = settings("MyHub", 3, management);
@@ -92,6 +93,7 @@ fn another_hub_survives_a_deletion() {
 
 #[test]
 fn another_partition_count_is_refused() {
+    // covers: R1-14 R1-15
     run(|env, account| async move {
         for management in [Table, Safe, Legacy] {
             let four = settings("MyHub", 4, management);
@@ -170,6 +172,7 @@ fn a_hub_that_others_are_making_is_waited_for() {
 
 #[test]
 fn an_active_manager_of_another_kind_is_refused_until_it_is_gone() {
+    // covers: R1-17 R5-02
     run(|env, account| async move {
         let table = settings("MyHub", 4, Table);
         create_hub(&account, &table, &env).await.unwrap();
@@ -219,6 +222,8 @@ fn an_active_manager_of_another_kind_is_refused_until_it_is_gone() {
                 .unwrap();
         }
         create_hub(&account, &table, &env).await.unwrap();
+        delete_hub(&account, &table).await.unwrap();
+        assert_eq!(everything(&account).await, Vec::<String>::new());
     });
 }
 

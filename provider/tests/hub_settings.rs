@@ -212,6 +212,7 @@ const REFUSALS: &[(&str, &str, &str, &str)] = &[
 
 #[test]
 fn a_wrong_value_is_refused_with_key_value_and_range() {
+    // covers: R4-03 R4-04 R4-05
     for (text, key, value, allowed) in REFUSALS {
         let error = refusal(&host_json(text));
         for part in [*key, *value, *allowed] {
@@ -293,6 +294,7 @@ fn account_of(sources: &SettingsSources) -> String {
 
 #[test]
 fn a_connection_name_is_looked_up_in_four_places() {
+    // covers: R4-09
     let named = |name: &str| {
         host_json(&format!(
             "\"storageProvider\": {{\"connectionName\": \"{name}\"}}"
@@ -414,4 +416,16 @@ fn upkeep_is_off_until_it_is_asked_for() {
         r#""rust": {"sweeper": {"interval": "00:00:00"}}"#,
     ));
     assert!(zero.contains("rust.sweeper.interval"), "{zero}");
+}
+
+#[test]
+fn workers_without_a_name_get_one_that_nobody_has() {
+    // covers: R6-01 R6-02
+    let (env, settings) = (durabletask_storage::Env::system(), read(""));
+    let (one, two) = (settings.worker_id(&env), settings.worker_id(&env));
+    assert_ne!(one, two);
+    let (host, unique) = one.split_once(':').unwrap();
+    assert!(!host.is_empty() && unique.len() == 8, "{one}");
+    let named = settings.with_worker_id("stable");
+    assert_eq!(named.worker_id(&env), named.worker_id(&env));
 }

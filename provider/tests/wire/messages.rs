@@ -32,6 +32,7 @@ fn check(text: &str) -> String {
 
 #[test]
 fn recorded_messages_keep_their_bytes() {
+    // covers: R4-01 C02-1 C02-2 C02-3
     let mut kinds = BTreeMap::<String, usize>::new();
     let mut base64 = 0;
     let mut in_hubs = 0;
@@ -59,6 +60,7 @@ fn recorded_messages_keep_their_bytes() {
 
 #[test]
 fn recorded_message_blobs_keep_their_bytes() {
+    // covers: C02-4
     let (mut put, mut got, mut kept) = (0, 0, 0);
     for scenario in golden::scenarios() {
         // A blob is put in blocks: all but the last ten bytes, then those.
@@ -145,6 +147,7 @@ fn read(event: &str) -> Result<EventKind, WireError> {
 
 #[test]
 fn reads_what_other_versions_write() {
+    // covers: R2-02 C02-11
     let done = |result: &str| {
         Ok(EventKind::TaskCompleted {
             task_scheduled_id: 3,

@@ -114,6 +114,7 @@ fn check_instance(row: &Row) {
 
 #[test]
 fn recorded_rows_keep_their_columns() {
+    // covers: C03-1 C03-2 C03-3
     let mut written = Counts::default();
     let mut queried = Counts::default();
     let mut kept = Counts::default();
@@ -170,6 +171,7 @@ fn row_with(columns: &[(&str, Value)]) -> Row {
 
 #[test]
 fn reads_columns_of_other_writers() {
+    // covers: C03-9
     let plain = history_row::row_to_event(&row_with(&[])).unwrap();
     let EventKind::TaskScheduled(task) = &plain.kind else {
         panic!("no task");
@@ -228,6 +230,7 @@ fn reads_columns_of_other_writers() {
 
 #[test]
 fn moves_values_above_30720_units_only() {
+    // covers: C03-5
     let row = |text: String| {
         let kind = EventKind::TaskCompleted {
             task_scheduled_id: 0,

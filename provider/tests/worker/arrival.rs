@@ -137,6 +137,7 @@ fn a_termination_beside_a_stale_answer_reaches_the_running_execution() {
 
 #[test]
 fn messages_that_history_holds_are_dropped() {
+    // covers: C02-11
     on_hub(1, |world| async move {
         let alpha = world.start("alpha", scripts());
         world.begin("one", "Two", None).await;
@@ -176,6 +177,7 @@ fn messages_that_history_holds_are_dropped() {
 
 #[test]
 fn a_split_timer_of_dotnet_is_taken_up() {
+    // covers: C02-11
     on_hub(1, |world| async move {
         let _alpha = world.start("alpha", scripts());
         world.begin("one", "Wait", None).await;

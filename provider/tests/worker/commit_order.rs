@@ -36,6 +36,7 @@ async fn run_one(world: &World) -> Vec<Seen> {
 
 #[test]
 fn every_episode_commits_in_order_and_alone() {
+    // covers: C02-6 C03-4
     for seed in 0..30 {
         on_hub(seed, |world| async move {
             let calls = run_one(&world).await;

@@ -50,6 +50,7 @@ fn put_back(worker: &TestWorker, queue: &str) -> std::collections::BTreeMap<Stri
 
 #[test]
 fn unreadable_messages_are_put_back_and_the_rest_goes_on() {
+    // covers: C02-8
     on_hub(1, |world| async move {
         let texts = unreadable(&world);
         for queue in [world.control_queue(), world.work_item_queue()] {
@@ -191,6 +192,7 @@ fn unreadable_rows_hold_up_their_instance_only() {
 
 #[test]
 fn unknown_names_are_put_back_for_others() {
+    // covers: R5-04
     on_hub(1, |world| async move {
         let alpha = world.start(
             "alpha",

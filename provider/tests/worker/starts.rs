@@ -250,6 +250,7 @@ fn a_termination_before_the_start_holds() {
 
 #[test]
 fn the_start_of_a_child_that_comes_twice_runs_once() {
+    // covers: C02-11
     on_hub(1, |world| async move {
         let _alpha = world.start("alpha", scripts());
         let mut kind = start_kind("kid", "e1", "Child");
