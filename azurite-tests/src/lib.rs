@@ -9,8 +9,10 @@
 
 pub mod azurite;
 pub mod catalogue;
+mod dice;
 mod names;
 mod waiting;
 
+pub use dice::Dice;
 pub use names::{unique_hub, unique_name};
 pub use waiting::eventually;

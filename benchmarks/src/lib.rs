@@ -9,6 +9,7 @@ pub mod process;
 pub mod replay;
 pub mod report;
 pub mod stage;
+pub mod waiting;
 pub mod workload;
 
 /// Whatever can go wrong in a benchmark.

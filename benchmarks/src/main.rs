@@ -1,4 +1,4 @@
-//! `bench load`, `bench replay`, `bench hop`: see `bench --help`.
+//! `bench load`, `bench replay`, `bench hop`, `bench waiting`: see `bench --help`.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use benchmarks::load::{self, Load, Workload};
 use benchmarks::stage::{Limits, Stage, Store};
-use benchmarks::{Error, hop, replay, report};
+use benchmarks::{Error, hop, replay, report, waiting};
 use clap::{Args, Parser, ValueEnum};
 use durabletask_storage::Env;
 use serde_json::json;
@@ -27,6 +27,15 @@ enum Command {
         /// For machines
         #[arg(long)]
         json: bool,
+    },
+    /// Memory of a worker while many instances wait for an event, on a file of the embedded store
+    Waiting {
+        /// Instances
+        #[arg(short = 'n', long, default_value_t = 100_000)]
+        count: u32,
+        /// Memory for idle sessions, in MiB
+        #[arg(long, default_value_t = 64)]
+        session_mib: u64,
     },
     /// Storage calls of single orchestrations and between two activities, in virtual time
     Hop {
@@ -106,6 +115,12 @@ fn run(command: Command) -> Result<String, Error> {
     match command {
         Command::Load(arguments) => runtime()?.block_on(run_loads(arguments)),
         Command::Replay { runs, json } => runtime()?.block_on(run_replays(runs, json)),
+        Command::Waiting { count, session_mib } => runtime()?.block_on(async {
+            let show = |seen: waiting::Seen| eprint!("{}", waiting::table(&[seen]));
+            Ok(waiting::table(
+                &waiting::measure(count, session_mib, show).await?,
+            ))
+        }),
         Command::Hop { json } => run_hops(json),
     }
 }

@@ -45,6 +45,15 @@ pub struct Stage {
 impl Stage {
     /// Makes a hub of its own there and starts a worker on it.
     pub async fn open(store: &Store, limits: Limits) -> Result<Self, Error> {
+        Self::open_with(store, limits, |_| ()).await
+    }
+
+    /// The same, with other settings changed too.
+    pub async fn open_with(
+        store: &Store,
+        limits: Limits,
+        change: impl FnOnce(&mut HubSettings),
+    ) -> Result<Self, Error> {
         let env = Env::system();
         let name = format!("bench{:08x}", env.random_u64() & 0xffff_ffff);
         let mut settings = HubSettings::new(&name, 2).with_partition_count(limits.partitions);
@@ -64,6 +73,7 @@ impl Stage {
             }
             Store::Azure(connection) => azure(connection)?,
         };
+        change(&mut settings);
         let account = open_account(&settings, &env)?;
         create_hub(&account, &settings, &env).await?;
         let (account, metered) = Metered::wrap(account);
@@ -71,6 +81,7 @@ impl Stage {
         let worker = Worker::builder()
             .orchestrator(workload::hello_sequence_5)
             .orchestrator(workload::fan_out)
+            .orchestrator(workload::waiting)
             .activity(workload::hello)
             .activity(workload::square)
             .build()?

@@ -37,3 +37,9 @@ pub async fn fan_out(ctx: OrchestrationContext, count: u32) -> Result<u64> {
 pub async fn square(_: ActivityContext, number: u32) -> Result<u64> {
     Ok(u64::from(number).pow(2))
 }
+
+/// Waits for an event that nobody sends.
+#[orchestrator(name = "Waiting")]
+pub async fn waiting(ctx: OrchestrationContext, _: ()) -> Result<String> {
+    ctx.wait_event("Go").await
+}

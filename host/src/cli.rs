@@ -42,11 +42,59 @@ pub(crate) enum Command {
     /// Orchestration instances
     #[command(subcommand)]
     Instances(InstancesCommand),
-    /// Look for instances that are stuck, rows that are stale and blobs that nobody needs
+    /// Show how many messages wait in each queue, and for how long
+    Queues,
+    /// Show which worker owns each partition
+    Partitions,
+    /// Say how many workers the hub needs, from what waits in its queues
+    Scale(Scale),
+    /// Messages that failed too often and were set aside
+    #[command(subcommand)]
+    Poison(PoisonCommand),
+    /// Print a script that completes this program's commands in a shell
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Look for queues that are missing or that nobody reads, messages that were set aside,
+    /// instances that are stuck, rows that are stale and blobs that nobody needs
     Doctor {
         /// Repair what is found
         #[arg(long)]
         repair: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Scale {
+    /// Workers that run now; those that own partitions if absent
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<usize>,
+    /// Looks at the queues; a recommendation wants five
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) looks: u32,
+    /// Seconds between two looks
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "2")]
+    pub(crate) pause: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PoisonCommand {
+    /// List them
+    List,
+    /// Print the text of one, as it was in its queue
+    Show {
+        /// The message
+        id: String,
+    },
+    /// Put messages back into their queues
+    Requeue {
+        /// The messages
+        #[arg(required_unless_present = "all")]
+        ids: Vec<String>,
+        /// All of them
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
     },
 }
 

@@ -36,6 +36,10 @@ pub(crate) enum Failure {
     NotPurged(u64),
     #[error("{0} things are wrong; say --repair to mend what can be mended")]
     NotWell(u64),
+    #[error("no message {0:?} is set aside; `durabletask poison list` shows those that are")]
+    NoSuchMessage(String),
+    #[error("a queue of task hub {0} is missing; `durabletask hub create` makes it")]
+    NoQueues(String),
     #[error("the program cannot run")]
     System(#[from] std::io::Error),
 }
@@ -44,7 +48,9 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Unconfirmed(_) | Self::TaskHub(TaskHubError::InvalidArgument(_)) => 2,
-            Self::NoSuchHub(_) | Self::TaskHub(TaskHubError::NoSuchInstance { .. }) => 3,
+            Self::NoSuchHub(_)
+            | Self::NoSuchMessage(_)
+            | Self::TaskHub(TaskHubError::NoSuchInstance { .. }) => 3,
             Self::NotCompleted { .. }
             | Self::Ended { .. }
             | Self::TaskHub(TaskHubError::NotFailed { .. } | TaskHubError::NotFinished { .. }) => 4,

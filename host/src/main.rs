@@ -1,16 +1,19 @@
 //! The `durabletask` program: what operators do with a task hub.
 
 mod cli;
+mod doctor;
 mod failure;
 mod hub;
 mod instances;
 mod operations;
 mod output;
 mod place;
+mod poison;
+mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use durabletask_azurestorage::HubClient;
 use durabletask_storage::Env;
 use tracing_subscriber::EnvFilter;
@@ -33,6 +36,11 @@ fn main() -> ExitCode {
 }
 
 fn run(line: CommandLine) -> Result<(), Failure> {
+    if let Command::Completion { shell } = line.command {
+        let mut command = CommandLine::command();
+        clap_complete::generate(shell, &mut command, "durabletask", &mut std::io::stdout());
+        return Ok(());
+    }
     let settings = place::settings(&line.place)?;
     let env = Env::system();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -42,10 +50,19 @@ fn run(line: CommandLine) -> Result<(), Failure> {
         match line.command {
             Command::Hub(command) => hub::run(command, settings, &env, line.json).await,
             Command::Instances(command) => instances::run(command, settings, &env, line.json).await,
+            Command::Queues => watch::queues(settings, &env, line.json).await,
+            Command::Partitions => watch::partitions(settings, &env, line.json).await,
+            Command::Scale(scale) => watch::scale(settings, &env, &scale, line.json).await,
+            Command::Poison(command) => {
+                let hub = place::existing_hub(settings, &env).await?;
+                poison::run(command, &HubClient::new(hub), line.json).await
+            }
             Command::Doctor { repair } => {
                 let hub = place::existing_hub(settings, &env).await?;
-                operations::doctor(&HubClient::new(hub), repair, line.json).await
+                doctor::run(&HubClient::new(hub), repair, line.json).await
             }
+            // Printed before, without settings.
+            Command::Completion { .. } => Ok(()),
         }
     })
 }

@@ -1,9 +1,9 @@
-//! `durabletask instances list|history|suspend|resume|rewind|restart|purge` and `doctor`.
+//! `durabletask instances list|history|purge`.
 
 use std::ops::ControlFlow;
 
 use durabletask_azurestorage::{
-    FindingKind, HubClient, InstanceQuery, ListedInstance, PurgeOptions, PurgeReport, SweepOptions,
+    HubClient, InstanceQuery, ListedInstance, PurgeOptions, PurgeReport,
 };
 use durabletask_core::{EventKind, HistoryEvent};
 use futures::TryStreamExt;
@@ -200,38 +200,4 @@ async fn purge_matching(client: &HubClient, purge: &Purge) -> Result<PurgeReport
         ControlFlow::Continue(())
     });
     Ok(purged.await?)
-}
-
-/// Names each thing that is wrong, and repairs it if asked to.
-pub(crate) async fn doctor(client: &HubClient, repair: bool, as_json: bool) -> Result<(), Failure> {
-    let options = SweepOptions {
-        dry_run: !repair,
-        ..SweepOptions::default()
-    };
-    let swept = client.sweep(&options, |_, finding| {
-        if let Some(finding) = finding {
-            if as_json {
-                output::json(&json!({
-                    "instanceId": finding.instance_id,
-                    "problem": finding.kind.to_string(),
-                    "isRepaired": finding.is_repaired,
-                    "isRepairable": !matches!(finding.kind, FindingKind::Unreadable(_)),
-                }));
-            } else if finding.is_repaired {
-                println!("{finding} (done)");
-            } else {
-                println!("{finding}");
-            }
-        }
-        ControlFlow::Continue(())
-    });
-    let report = swept.await?;
-    eprintln!(
-        "Looked at {} quiet instances and {} blobs: {} things wrong, {} repaired.",
-        report.instances, report.blobs, report.found, report.repaired
-    );
-    match report.found - report.repaired {
-        0 => Ok(()),
-        left => Err(Failure::NotWell(left)),
-    }
 }

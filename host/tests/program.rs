@@ -226,6 +226,80 @@ async fn instances_are_listed_rewound_restarted_and_purged() {
     assert!(worker.stop().await.unwrap());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn queues_are_watched_and_what_is_set_aside_is_put_back() {
+    let folder = Folder::new("watched");
+    let run = |arguments: &str| {
+        let arguments: Vec<_> = arguments.split(' ').collect();
+        durabletask(&folder, &[&["--task-hub", "Desk"], &arguments[..]].concat())
+    };
+    assert_eq!(run("hub create").code, 0);
+    let path = Some(folder.0.join(".durabletask/desk.db"));
+    let mut settings = HubSettings::new("Desk", 2).with_store(StoreChoice::Embedded { path });
+    settings.poison_after = 1;
+    settings.max_queue_polling_interval = std::time::Duration::from_millis(100);
+    let hub = TaskHub::open(settings, &Env::system()).await.unwrap();
+    let queues = &hub.account().queues;
+    queues
+        .put_message("desk-control-02", "{ no JSON", None)
+        .await
+        .unwrap();
+
+    assert_eq!(run("queues").out.lines().count(), 6);
+    let queues_seen = run("queues --json").out;
+    let third: Value = serde_json::from_str(queues_seen.lines().nth(2).unwrap()).unwrap();
+    assert_eq!(third["queue"], "desk-control-02");
+    assert_eq!(third["messages"], 1);
+    let scale = run("scale --looks 1 --json").json();
+    assert_eq!(
+        (&scale["workers"], &scale["targetWorkers"]),
+        (&0.into(), &1.into())
+    );
+    let ill = run("doctor");
+    assert_eq!(ill.code, 1);
+    assert!(
+        ill.out.contains("no worker owns it; start a worker"),
+        "{}",
+        ill.out
+    );
+
+    let worker = Worker::builder().build().unwrap().start(&hub);
+    let poison = eventually(|| Some(run("poison list --json").out).filter(|out| !out.is_empty()));
+    let poison: Value = serde_json::from_str(&poison.await).unwrap();
+    assert_eq!(poison["queue"], "desk-control-02");
+    assert!(!run("partitions --json").out.contains("null"));
+    assert!(run("doctor").out.contains("1 messages failed too often"));
+    assert!(worker.stop().await.unwrap());
+    let id = poison["messageId"].as_str().unwrap();
+    assert_eq!(run(&format!("poison show {id}")).out, "{ no JSON\n");
+    assert_eq!(run(&format!("poison requeue {id}")).code, 0);
+    assert_eq!(run(&format!("poison requeue {id}")).code, 3);
+    assert_eq!(queues.count_messages("desk-control-02").await.unwrap(), 1);
+    assert_eq!(run("poison list --json").out, "");
+
+    queues.delete_queue("desk-workitems").await.unwrap();
+    assert!(
+        run("doctor --repair")
+            .out
+            .contains("queue desk-workitems is missing")
+    );
+    assert!(!run("doctor").out.contains("is missing"));
+    assert!(run("completion bash").out.contains("poison"));
+}
+
+/// Asks until there is an answer; half a minute at most.
+async fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..300 {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        Env::system()
+            .sleep(std::time::Duration::from_millis(100))
+            .await;
+    }
+    unreachable!("not within 30 s");
+}
+
 #[test]
 fn a_connection_without_a_value_never_means_the_embedded_store() {
     let folder = Folder::new("nowhere");

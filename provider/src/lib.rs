@@ -5,6 +5,7 @@ mod dispatch;
 mod error;
 pub mod hub;
 pub mod partition;
+mod poison;
 mod queue;
 pub mod scale;
 mod session;
@@ -19,6 +20,7 @@ pub use client::{
     ReplaceExisting, StartOptions,
 };
 pub use error::TaskHubError;
+pub use poison::PoisonMessage;
 pub use taskhub::TaskHub;
 pub use tracking::purge::PurgeCounts;
 pub use tracking::status::InstanceStatus;

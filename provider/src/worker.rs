@@ -16,6 +16,7 @@ use crate::dispatch::names::UnknownNames;
 use crate::dispatch::{Pending, WorkerContext};
 use crate::error::TaskHubError;
 use crate::partition::{PartitionHost, PartitionId, PartitionManager};
+use crate::poison::Failures;
 use crate::queue::control::ControlQueue;
 use crate::queue::held::HeldMessage;
 use crate::queue::registry::HeldMessages;
@@ -75,6 +76,7 @@ impl HubWorker {
             orchestration_slots: Semaphore::new(slots(settings.max_concurrent_orchestrators)),
             activity_slots: Arc::new(Semaphore::new(slots(settings.max_concurrent_activities))),
             unknown: UnknownNames::default(),
+            failures: Failures::default(),
             settling: Pending::default(),
             reading: Pending::default(),
             running: Pending::default(),
@@ -226,11 +228,17 @@ impl PartitionHost for Partitions {
             .push(queue.clone());
         tracing::info!(%partition, "acquired a partition");
         let context = self.context.clone();
-        drop(
-            context
-                .scope
-                .spawn(context.clone().read_control_queue(queue)),
-        );
+        let reader = queue.begin_reading();
+        drop(self.context.scope.spawn(async move {
+            context.read_control_queue(queue).await;
+            drop(reader);
+        }));
+    }
+
+    fn is_reading(&self, partition: PartitionId) -> bool {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = queues.iter().find(|queue| queue.partition == partition);
+        queue.is_some_and(|queue| queue.is_being_read())
     }
 
     async fn drain(&self, partition: PartitionId) {

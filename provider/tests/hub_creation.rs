@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::{
     HubError, HubSettings, PartitionManagement, StoreChoice, create_hub, delete_hub, open_account,
 };
 use durabletask_core::Timestamp;
-use durabletask_storage::{Account, Env, Query, Row, VirtualEnv, Write};
+use durabletask_storage::wrappers::{Fate, Faults, Faulty, Operation, SeenCall, Trouble};
+use durabletask_storage::{Account, Env, ErrorKind, Query, Row, VirtualEnv, Write};
 
 fn settings(hub: &str, partitions: u32, management: PartitionManagement) -> HubSettings {
     let mut settings = HubSettings::new(hub, 1)
@@ -47,6 +49,7 @@ async fn change_row(account: &Account, change: impl FnOnce(&mut Row)) {
 
 #[test]
 fn creation_may_be_repeated_and_deletion_leaves_nothing() {
+    // covers: R1-09 R1-11
     run(|env, account| async move {
         for management in [Table, Safe, Legacy] {
             let settings = settings("MyHub", 3, management);
@@ -78,6 +81,46 @@ fn creation_may_be_repeated_and_deletion_leaves_nothing() {
     });
 }
 
+/// Creations meet resources that are being deleted until this time.
+#[derive(Debug)]
+struct BeingDeleted {
+    env: Env,
+    until: Duration,
+}
+
+impl Faults for BeingDeleted {
+    fn fate(&self, call: &SeenCall<'_>) -> Fate {
+        use Operation::{CreateContainer, CreateQueue, CreateTable};
+        let creates = matches!(call.operation, CreateContainer | CreateQueue | CreateTable);
+        let trouble = if creates && self.env.monotonic() < self.until {
+            Trouble::Before(ErrorKind::BeingDeleted)
+        } else {
+            Trouble::None
+        };
+        Fate {
+            trouble,
+            ..Fate::default()
+        }
+    }
+}
+
+#[test]
+fn what_is_being_deleted_is_waited_for() {
+    // covers: R1-12
+    for (seconds, is_made) in [(60, true), (3_600, false)] {
+        run(|env, account| async move {
+            let faults = BeingDeleted {
+                until: Duration::from_secs(seconds),
+                env: env.clone(),
+            };
+            let faulty = Faulty::wrap(account.clone(), env.clone(), Arc::new(faults));
+            let created = create_hub(&faulty, &settings("MyHub", 4, Table), &env).await;
+            assert_eq!(created.is_ok(), is_made, "{created:?}");
+            assert_eq!(everything(&account).await.is_empty(), !is_made);
+        });
+    }
+}
+
 #[test]
 fn another_hub_survives_a_deletion() {
     run(|env, account| async move {
@@ -92,6 +135,7 @@ fn another_hub_survives_a_deletion() {
 
 #[test]
 fn another_partition_count_is_refused() {
+    // covers: R1-14 R1-15
     run(|env, account| async move {
         for management in [Table, Safe, Legacy] {
             let four = settings("MyHub", 4, management);
@@ -170,6 +214,7 @@ fn a_hub_that_others_are_making_is_waited_for() {
 
 #[test]
 fn an_active_manager_of_another_kind_is_refused_until_it_is_gone() {
+    // covers: R1-17 R5-02
     run(|env, account| async move {
         let table = settings("MyHub", 4, Table);
         create_hub(&account, &table, &env).await.unwrap();
@@ -219,6 +264,8 @@ fn an_active_manager_of_another_kind_is_refused_until_it_is_gone() {
                 .unwrap();
         }
         create_hub(&account, &table, &env).await.unwrap();
+        delete_hub(&account, &table).await.unwrap();
+        assert_eq!(everything(&account).await, Vec::<String>::new());
     });
 }
 

@@ -6,7 +6,7 @@
 #[path = "wire/golden.rs"]
 mod golden;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use durabletask_azurestorage::hub::{
     HubSettings, PartitionManagement, StoreChoice, create_hub, open_account,
 };
 use durabletask_azurestorage::partition::{
-    PartitionHost, PartitionId, PartitionManager, TablePartitionManager,
+    PartitionHost, PartitionId, PartitionManager, TablePartitionManager, partition_manager,
 };
 use durabletask_core::Timestamp;
-use durabletask_storage::wrappers::{Arguments, Operation, RecordedCall, Recording};
+use durabletask_storage::wrappers::{Arguments, Operation, Outcome, RecordedCall, Recording};
 use durabletask_storage::{Account, Env, Row, Value, VirtualEnv, Write};
 
 /// A write of a partition row: what is in it, times as differences.
@@ -124,6 +124,7 @@ fn run<F: Future<Output = ()>>(test: impl FnOnce(Env) -> F) {
 
 #[test]
 fn creation_asks_for_what_dotnet_asks() {
+    // covers: R1-01 R1-02 R1-10 R1-11 R1-13
     for (scenario, hub, management) in [
         ("pair", "goldenpair", PartitionManagement::Table),
         ("hello-safe", "goldenhellosafe", PartitionManagement::Safe),
@@ -168,6 +169,10 @@ struct Idle;
 impl PartitionHost for Idle {
     fn acquired(&self, _: PartitionId) {}
 
+    fn is_reading(&self, _: PartitionId) -> bool {
+        true
+    }
+
     async fn drain(&self, _: PartitionId) {}
 
     fn lost(&self, partition: PartitionId) {
@@ -177,6 +182,7 @@ impl PartitionHost for Idle {
 
 #[test]
 fn first_pass_idle_pass_and_stop_are_as_recorded() {
+    // covers: R5-10 R5-11 R5-12 R5-13 R5-16 R5-20 R5-24
     run(|env| async move {
         let (account, recording) = account(&env);
         let settings = HubSettings::new("goldenhello", 1);
@@ -203,4 +209,109 @@ fn first_pass_idle_pass_and_stop_are_as_recorded() {
         stop.retain(|line| !line.starts_with("queue"));
         assert_eq!(ours(&recording), stop);
     });
+}
+
+/// What is written to each lease blob of `folder`, in order: lease operations but renewals, and
+/// contents with their lease ids blanked.
+type LeaseWrites = BTreeMap<String, Vec<String>>;
+
+fn content_line(content: &str, leased: bool) -> String {
+    let (start, rest) = content.split_once("\"Token\":\"").unwrap_or((content, ""));
+    let token = if rest.is_empty() { "" } else { "<token>" };
+    let rest = rest.split_once('"').map_or("", |(_, rest)| rest);
+    format!("put {start}{token}{rest} under a lease: {leased}")
+}
+
+fn recorded_lease_writes(scenario: &str, folder: &str) -> LeaseWrites {
+    let mut writes = LeaseWrites::new();
+    for request in golden::requests(scenario) {
+        let header = |name: &str| request.headers.get(name).map_or("", String::as_str);
+        let blob = request.path.split('?').next().unwrap_or_default();
+        let done = (200..300).contains(&request.status);
+        if !done || request.method != "PUT" || !blob.contains(&format!("-leases/{folder}/")) {
+            continue;
+        }
+        let line = match header("x-ms-lease-action") {
+            "renew" => continue,
+            "" => content_line(
+                std::str::from_utf8(&request.body).unwrap(),
+                !header("x-ms-lease-id").is_empty(),
+            ),
+            action => format!("{action} {}", header("x-ms-lease-duration")),
+        };
+        let blob = blob.trim_start_matches('/').to_owned();
+        writes.entry(blob).or_default().push(line);
+    }
+    writes
+}
+
+fn our_lease_writes(recording: &Recording, folder: &str) -> LeaseWrites {
+    let mut writes = LeaseWrites::new();
+    for call in recording.take() {
+        let done = matches!(call.outcome, Some(Outcome::Done(_)));
+        if !done || !call.resource.contains(&format!("-leases/{folder}/")) {
+            continue;
+        }
+        let line = match (call.operation, call.arguments) {
+            (Operation::AcquireLease, Arguments::AcquireLease { seconds, .. }) => {
+                format!("acquire {}", seconds.unwrap())
+            }
+            (Operation::ChangeLease, _) => "change ".to_owned(),
+            (Operation::ReleaseLease, _) => "release ".to_owned(),
+            (Operation::PutBlob, Arguments::Blob { content, lease, .. }) => {
+                content_line(std::str::from_utf8(&content).unwrap(), lease.is_some())
+            }
+            _ => continue,
+        };
+        writes.entry(call.resource).or_default().push(line);
+    }
+    writes
+}
+
+/// The recordings `pair-legacy` and `pair-safe` from the first start to the last stop. The safe
+/// manager's ownership leases are left out: .NET lets them run out, we release them (R5-37).
+#[test]
+fn two_workers_take_steal_and_release_leases_as_recorded() {
+    // covers: R5-30 R5-31 R5-33
+    for (scenario, folder, management) in [
+        ("pair-legacy", "default", PartitionManagement::Legacy),
+        ("pair-safe", "intent", PartitionManagement::Safe),
+    ] {
+        run(|env| async move {
+            let (account, recording) = account(&env);
+            let mut settings = HubSettings::new(scenario.replace('-', ""), 1);
+            settings.hub_name = format!("golden{}", settings.hub_name);
+            settings.partition_management = management;
+            settings.use_app_lease = false;
+            create_hub(&account, &settings, &env).await.unwrap();
+            let worker = |name| partition_manager(&account, &settings, name, &env);
+            let (alpha, beta) = (worker("alpha"), worker("beta"));
+            alpha.start(&env.scope(), Arc::new(Forgetful));
+            env.sleep(Duration::from_secs(8)).await;
+            beta.start(&env.scope(), Arc::new(Forgetful));
+            env.sleep(Duration::from_secs(53)).await;
+            alpha.stop().await.unwrap();
+            env.sleep(Duration::from_secs(25)).await;
+            beta.stop().await.unwrap();
+            let theirs = recorded_lease_writes(scenario, folder);
+            assert_eq!(theirs.len(), 4);
+            assert_eq!(our_lease_writes(&recording, folder), theirs, "{scenario}");
+        });
+    }
+}
+
+/// A host without sessions that may lose partitions.
+struct Forgetful;
+
+#[async_trait]
+impl PartitionHost for Forgetful {
+    fn acquired(&self, _: PartitionId) {}
+
+    fn is_reading(&self, _: PartitionId) -> bool {
+        true
+    }
+
+    async fn drain(&self, _: PartitionId) {}
+
+    fn lost(&self, _: PartitionId) {}
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use durabletask_azurestorage::hub::{
     ErrorMode, HubSettings, MessageEncoding, PartitionManagement, SettingsSources, SettingsWarning,
-    StoreChoice,
+    StoreChoice, open_account,
 };
 
 const OVERRIDE: &str = "AzureFunctionsJobHost__extensions__durableTask__";
@@ -96,7 +96,7 @@ fn keys_ignore_case_and_values_may_be_texts() {
         Duration::from_secs(300)
     );
     assert_eq!(settings.error_mode, ErrorMode::Exceptions);
-    assert_eq!(settings.poison_after, Some(7));
+    assert_eq!(settings.poison_after, 7);
     assert!(matches!(settings.store, StoreChoice::Memory));
 }
 
@@ -152,6 +152,24 @@ const REFUSALS: &[(&str, &str, &str, &str)] = &[
         "controlQueueBatchSize",
         "33",
         "from 1 to 32",
+    ),
+    (
+        "\"storageProvider\": {\"controlQueueBatchSize\": 0}",
+        "controlQueueBatchSize",
+        "0",
+        "from 1 to 32",
+    ),
+    (
+        "\"storageProvider\": {\"controlQueueBufferThreshold\": 0}",
+        "Threshold",
+        "0",
+        "from 1 to 1000",
+    ),
+    (
+        "\"storageProvider\": {\"partitionTableOperationTimeout\": \"00:00:00\"}",
+        "partitionTableOperationTimeout",
+        "00:00:00",
+        "above zero",
     ),
     (
         "\"storageProvider\": {\"controlQueueBufferThreshold\": 1001}",
@@ -212,6 +230,7 @@ const REFUSALS: &[(&str, &str, &str, &str)] = &[
 
 #[test]
 fn a_wrong_value_is_refused_with_key_value_and_range() {
+    // covers: R4-03 R4-04 R4-05
     for (text, key, value, allowed) in REFUSALS {
         let error = refusal(&host_json(text));
         for part in [*key, *value, *allowed] {
@@ -293,6 +312,7 @@ fn account_of(sources: &SettingsSources) -> String {
 
 #[test]
 fn a_connection_name_is_looked_up_in_four_places() {
+    // covers: R4-09
     let named = |name: &str| {
         host_json(&format!(
             "\"storageProvider\": {{\"connectionName\": \"{name}\"}}"
@@ -311,6 +331,20 @@ fn a_connection_name_is_looked_up_in_four_places() {
             "acct",
             "{name}"
         );
+    }
+    // Of several the first one wins, in this order.
+    let four = [
+        "ConnectionStrings__AzureWebJobsMine",
+        "AzureWebJobsMine",
+        "ConnectionStrings__Mine",
+        "Mine",
+    ];
+    for first in 0..four.len() {
+        let sources = (first..four.len()).fold(named("Mine"), |sources, at| {
+            let text = text.replace("acct", &format!("acct{at}"));
+            sources.with_variable(four[at], text)
+        });
+        assert_eq!(account_of(&sources), format!("acct{first}"));
     }
     let local = format!(r#"{{"ConnectionStrings": {{"Mine": {{"ConnectionString": "{text}"}}}}}}"#);
     assert_eq!(
@@ -341,6 +375,29 @@ fn an_identity_needs_an_account_or_all_addresses() {
         "https://b.example.org",
     );
     assert!(refusal(&lacking).contains("AzureWebJobsStorage cannot be used"));
+}
+
+#[test]
+fn tables_and_blobs_are_in_the_tracking_account_and_queues_in_the_main_one() {
+    // covers: R1-04
+    let text = r#""storageProvider": {"connectionName": "A", "trackingStoreConnectionName": "B"}"#;
+    let sources = host_json(text)
+        .with_variable("A", connection_string().replace("acct", "queues"))
+        .with_variable("B", connection_string().replace("acct", "tracking"));
+    let settings = sources.read().unwrap().0;
+    let account = open_account(&settings, &durabletask_storage::Env::system()).unwrap();
+    let (tables, queues) = (
+        format!("{:?}", account.tables),
+        format!("{:?}", account.queues),
+    );
+    assert!(tables.contains("\"tracking\""), "{tables}");
+    assert!(queues.contains("\"queues\""), "{queues}");
+    let container = account.blobs.container_url("testhubname-leases");
+    assert!(
+        container.starts_with("https://tracking.blob."),
+        "{container}"
+    );
+    assert_eq!(settings.names().history_table(), "DurableTaskHistory");
 }
 
 #[test]
@@ -414,4 +471,16 @@ fn upkeep_is_off_until_it_is_asked_for() {
         r#""rust": {"sweeper": {"interval": "00:00:00"}}"#,
     ));
     assert!(zero.contains("rust.sweeper.interval"), "{zero}");
+}
+
+#[test]
+fn workers_without_a_name_get_one_that_nobody_has() {
+    // covers: R5-18 R6-01 R6-02
+    let (env, settings) = (durabletask_storage::Env::system(), read(""));
+    let (one, two) = (settings.worker_id(&env), settings.worker_id(&env));
+    assert_ne!(one, two);
+    let (host, unique) = one.split_once(':').unwrap();
+    assert!(!host.is_empty() && unique.len() == 8, "{one}");
+    let named = settings.with_worker_id("stable");
+    assert_eq!(named.worker_id(&env), named.worker_id(&env));
 }

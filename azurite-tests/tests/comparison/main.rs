@@ -23,6 +23,7 @@ use scenarios::SCENARIOS;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_we_send_and_leave_is_what_dotnet_does() {
+    // covers: R4-02 C02-1 C02-2 C02-3 C02-5 C02-12 C03-2 C03-3 C03-6
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_test_writer()

@@ -11,6 +11,7 @@ use durabletask_storage::wrappers::{Arguments, Operation, RecordedCall};
 use durabletask_storage::{Account, Query, Row};
 
 use crate::golden;
+use crate::scenarios::has_several_senders;
 
 /// Messages that one look at a queue shows.
 const MAX_PEEKED: u32 = 32;
@@ -81,14 +82,19 @@ impl Observed {
                 }
             }
         }
-        observed.in_sequence()
+        if !has_several_senders(scenario) {
+            observed.sort_by_sequence();
+        }
+        observed
     }
 
-    /// What our worker and client did in a hub, now that they have stopped.
+    /// What our workers and client did in a hub, now that they have stopped. `several_senders`:
+    /// messages stay in the order in which they were sent.
     pub(crate) async fn captured(
         hub: &TaskHub,
         account: &Account,
         calls: Vec<RecordedCall>,
+        several_senders: bool,
     ) -> Self {
         let mut observed = Self {
             hub: hub.name().to_owned(),
@@ -132,7 +138,10 @@ impl Observed {
                 observed.add_sent(&call.resource, text, delay);
             }
         }
-        observed.in_sequence()
+        if !several_senders {
+            observed.sort_by_sequence();
+        }
+        observed
     }
 
     /// A name without the hub's.
@@ -183,12 +192,11 @@ impl Observed {
     }
 
     /// Sequence numbers are drawn in the order of sending; requests overtake each other.
-    fn in_sequence(mut self) -> Self {
+    fn sort_by_sequence(&mut self) {
         self.sent.sort_by_key(|sent| {
             let message: serde_json::Value = serde_json::from_str(&sent.json).unwrap();
             message["SequenceNumber"].as_i64().unwrap()
         });
-        self
     }
 }
 

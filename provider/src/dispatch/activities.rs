@@ -14,6 +14,7 @@ use super::WorkerContext;
 use super::gate::not_found;
 use crate::error::TaskHubError;
 use crate::hub::Unregistered;
+use crate::poison::FailedMessage;
 use crate::queue::held::HeldMessage;
 use crate::queue::inbound::Inbound;
 use crate::queue::outbox::{SenderIdentity, Sending};
@@ -34,6 +35,7 @@ impl WorkerContext {
         drop(self.scope.spawn(async move {
             if let Some(inbound) = context.read_held(held, text, &context.settling).await {
                 let held = inbound.held.clone();
+                let kept = inbound.clone();
                 let ran = AssertUnwindSafe(context.run_activity(inbound)).catch_unwind();
                 match ran.await {
                     Ok(Ok(())) => {}
@@ -45,9 +47,9 @@ impl WorkerContext {
                         );
                         context.abandon(held, &context.settling);
                     }
-                    Err(_) => {
+                    Err(panic) => {
                         tracing::error!(message_id = %held.id, "an activity executor panicked");
-                        context.abandon(held, &context.settling);
+                        context.fail_all(vec![kept], &*panic, &context.settling);
                     }
                 }
             }
@@ -62,9 +64,10 @@ impl WorkerContext {
             tracing::error!(
                 message_id = %inbound.held.id,
                 event = inbound.message().event.event_type().name(),
-                "a work item is no activity with a name and an instance; it is put back"
+                "a work item is no activity with a name and an instance"
             );
-            self.abandon(inbound.held, &self.settling);
+            let error = "is no activity with a name and an instance";
+            self.fail_message(FailedMessage::of(inbound), error, &self.settling);
             return Ok(());
         };
         let task_id = work.task_id;
@@ -96,7 +99,7 @@ impl WorkerContext {
     }
 
     /// Sends an activity's answer to its instance (chapter 02 §5.3). One queue transaction.
-    async fn answer(
+    pub(crate) async fn answer(
         &self,
         inbound: &Inbound,
         task_id: i32,

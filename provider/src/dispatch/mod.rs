@@ -5,6 +5,7 @@ pub(crate) mod episodes;
 mod gate;
 pub(crate) mod names;
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,6 +16,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::TaskHub;
 use crate::partition::{Ownership, PartitionId};
+use crate::poison::{FailedMessage, Failures};
 use crate::queue::held::HeldMessage;
 use crate::queue::inbound::Inbound;
 use crate::queue::registry::HeldMessages;
@@ -36,6 +38,7 @@ pub(crate) struct WorkerContext {
     /// Activities that may run at once.
     pub(crate) activity_slots: Arc<Semaphore>,
     pub(crate) unknown: UnknownNames,
+    pub(crate) failures: Failures,
     /// Deletes and put-backs under way that only a stop waits for.
     pub(crate) settling: Pending,
     /// The reader of the work-item queue.
@@ -72,6 +75,19 @@ impl WorkerContext {
     pub(crate) fn abandon_all(self: &Arc<Self>, messages: Vec<Inbound>, settling: &Pending) {
         for inbound in messages {
             self.abandon(inbound.held, settling);
+        }
+    }
+
+    /// Counts a failure of each message, because working on them panicked with that.
+    pub(crate) fn fail_all(
+        self: &Arc<Self>,
+        messages: Vec<Inbound>,
+        panic: &(dyn Any + Send),
+        settling: &Pending,
+    ) {
+        let error = format!("panicked: {}", panic_text(panic));
+        for inbound in messages {
+            self.fail_message(FailedMessage::of(inbound), &error, settling);
         }
     }
 
@@ -115,6 +131,13 @@ impl WorkerContext {
             drop(pending);
         }));
     }
+}
+
+/// What a panic said.
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a text")
 }
 
 impl fmt::Debug for WorkerContext {

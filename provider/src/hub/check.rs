@@ -56,6 +56,32 @@ pub(super) async fn check_hub(
     }
 }
 
+/// Refuses when workers share the partitions in the main account of a hub with a tracking store
+/// (R1-05): provider 1.x keeps its table there, we and provider 2.x keep ours in the tracking
+/// account, so that nobody would see the other's leases. Rows without a live lease are only warned
+/// about; besides, the scale monitor counts them. Price: one table request.
+pub(super) async fn check_main_account(
+    main: &Account,
+    settings: &HubSettings,
+) -> Result<(), HubError> {
+    let rows = read_rows(main, settings).await?;
+    let now = main.clock.now();
+    let table = settings.names().partitions_table();
+    if rows.iter().any(|row| row.is_live(now)) {
+        return Err(HubError::PartitionsInMainAccount {
+            hub: settings.hub_name.clone(),
+            table,
+        });
+    }
+    if !rows.is_empty() {
+        tracing::warn!(
+            table,
+            "the main account of a hub with a tracking store has a partition table; no worker may use it, delete it"
+        );
+    }
+    Ok(())
+}
+
 async fn count_of_json(account: &Account, settings: &HubSettings) -> Result<Option<u32>, HubError> {
     let info = TaskHubInfo::load(account, &settings.names()).await?;
     Ok(info.map(|info| info.partition_count))
@@ -139,5 +165,40 @@ async fn leased_blobs(account: &Account, settings: &HubSettings) -> Result<Vec<S
         if marker.is_none() {
             return Ok(leased);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use durabletask_storage::VirtualEnv;
+    use durabletask_storage::Write;
+    use durabletask_storage::embedded::EmbeddedStore;
+
+    use super::*;
+    use crate::partition::PartitionId;
+
+    #[test]
+    fn leases_in_the_main_account_are_refused_while_they_live() {
+        // covers: R1-05
+        let time = VirtualEnv::new(1);
+        let env = time.env();
+        time.block_on(async {
+            let settings = HubSettings::new("MyHub", 1);
+            let main = EmbeddedStore::in_memory(env.clone()).unwrap().account();
+            assert!(check_main_account(&main, &settings).await.is_ok());
+            let table = settings.names().partitions_table();
+            main.tables.create_table(&table).await.unwrap();
+            let queue = settings.names().control_queue(0);
+            let mut row = LeaseRow::free(PartitionId::new(0), queue);
+            row.current_owner = Some("dotnet".to_owned());
+            row.expires_at = Some(env.now().saturating_add(Duration::from_secs(30)));
+            let insert = Write::Insert(row.to_row());
+            main.tables.write(&table, insert).await.unwrap();
+            let refused = check_main_account(&main, &settings).await.unwrap_err();
+            assert!(refused.to_string().contains("MyHubPartitions"), "{refused}");
+            env.sleep(Duration::from_secs(31)).await;
+            assert!(check_main_account(&main, &settings).await.is_ok());
+        })
+        .unwrap();
     }
 }

@@ -9,8 +9,9 @@ use durabletask_storage::{
 };
 use futures::future::{BoxFuture, FutureExt, try_join_all};
 
-use super::check::check_hub;
+use super::check::{check_hub, check_main_account};
 use super::error::HubError;
+use super::open::main_account;
 use super::settings::{HubSettings, PartitionManagement};
 use super::task_hub_json::TaskHubInfo;
 use crate::partition::{LeaseRecord, LeaseRow, PartitionId};
@@ -23,10 +24,12 @@ const DELETION_PAUSE: Duration = Duration::from_secs(5);
 
 /// Makes what is missing of the hub, in the order of .NET; harmless on a hub that exists and while
 /// others create it (R1-09). Refuses first when the settings are out of range or contradict the
-/// hub: another partition count, or workers with another partition management (R1-14, R5-02).
+/// hub: another partition count, workers with another partition management, or workers whose
+/// leases are in another account (R1-14, R5-02, R1-05).
 ///
 /// Price with the table manager and four partitions: 2 blob, 7 table and 5 queue requests; the
-/// checks 1 table and 1 blob request, on a new hub 1 blob request more. While a hub of that name
+/// checks 1 table and 1 blob request, on a new hub 1 blob request more, with a tracking store 1
+/// table request more. While a hub of that name
 /// is being deleted it waits up to 90 s.
 pub async fn create_hub(
     account: &Account,
@@ -35,6 +38,11 @@ pub async fn create_hub(
 ) -> Result<(), HubError> {
     settings.validate()?;
     check_hub(account, settings, env).await?;
+    if settings.partition_management == PartitionManagement::Table
+        && let Some(main) = main_account(settings, env)?
+    {
+        check_main_account(&main, settings).await?;
+    }
     let names = settings.names();
     let maker = Maker { account, env };
     maker.app_lease(&names).await?;

@@ -11,7 +11,7 @@ use crate::partition::app_lease_id;
 /// What is not there is no error; all is tried, then the first failure is reported. Stop all
 /// workers first. Creating the hub again at once meets resources that are still being deleted.
 ///
-/// Price: one list and one delete per queue, 3 table and 4 blob requests.
+/// Price: one list and one delete per queue, 4 table and 4 blob requests.
 pub async fn delete_hub(account: &Account, settings: &HubSettings) -> Result<(), HubError> {
     settings.validate()?;
     let names = settings.names();
@@ -27,6 +27,7 @@ pub async fn delete_hub(account: &Account, settings: &HubSettings) -> Result<(),
         names.history_table(),
         names.instances_table(),
         names.partitions_table(),
+        names.poison_table(),
     ] {
         parallel.push(async move { account.tables.delete_table(&table).await }.boxed());
     }

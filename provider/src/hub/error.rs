@@ -95,6 +95,16 @@ pub enum HubError {
         /// Partitions the settings ask for.
         configured: u32,
     },
+    /// Workers of provider 1.x share the partitions in the main account.
+    #[error(
+        "hub {hub} has a tracking store, and workers share its partitions in table {table} of the main account, as provider 1.x does; update or stop those workers, or two workers will own each partition"
+    )]
+    PartitionsInMainAccount {
+        /// The hub.
+        hub: String,
+        /// The table.
+        table: String,
+    },
     /// Workers with another way of sharing partitions are at work.
     #[error(
         "workers with {found} partition management are active on task hub {hub}, this one is set to {configured}; use the same for all, or stop the others and wait 60 s"

@@ -20,7 +20,7 @@ pub use overview::{HubOverview, PartitionOverview, find_hub, hub_overview};
 pub use settings::Protections;
 pub use settings::{
     ErrorMode, HubSettings, MessageEncoding, OverridableStates, PartitionManagement,
-    RetentionSettings, SettingsSources, SettingsWarning, SweeperSettings, Unregistered,
-    VersionFailure, VersionMatch,
+    PoisonedInstance, RetentionSettings, SettingsSources, SettingsWarning, SweeperSettings,
+    Unregistered, VersionFailure, VersionMatch,
 };
 pub use task_hub_json::TaskHubInfo;

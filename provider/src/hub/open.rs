@@ -40,3 +40,18 @@ pub fn open_account(settings: &HubSettings, env: &Env) -> Result<Account, HubErr
     };
     Ok(account)
 }
+
+/// The main account of a hub whose tables are in another one; `None` if they are in the main one.
+/// Asks no service.
+pub(super) fn main_account(settings: &HubSettings, env: &Env) -> Result<Option<Account>, HubError> {
+    match &settings.store {
+        StoreChoice::Azure {
+            main,
+            tracking: Some(tracking),
+        } if main.table_endpoint() != tracking.table_endpoint() => {
+            let account = AzureAccount::connect(main, AzureOptions::default(), env.clone())?;
+            Ok(Some(account))
+        }
+        _ => Ok(None),
+    }
+}

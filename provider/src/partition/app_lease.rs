@@ -327,9 +327,10 @@ impl Lease {
 mod tests {
     use super::*;
 
-    /// The vectors of §5.8. covers: R5-40
+    /// The vectors of §5.8.
     #[test]
     fn an_app_has_the_lease_id_of_dotnet() {
+        // covers: R5-40
         for (app, hash) in [
             ("", "811c9dc5"),
             ("myapp", "1312a8a6"),

@@ -35,6 +35,10 @@ pub trait PartitionHost: Send + Sync {
     /// earlier period of ownership must be gone or be dropped.
     fn acquired(&self, partition: PartitionId);
 
+    /// Whether the queue of a partition that was acquired is still being read. Asked at every
+    /// renewal of the table manager (R5-26); must not block.
+    fn is_reading(&self, partition: PartitionId) -> bool;
+
     /// Stop reading at once, finish the sessions, wait for pending deletes; returns when nothing
     /// of the partition is in flight. The manager waits at most 60 s (§5.3.3), then calls
     /// [`PartitionHost::lost`] and hands over.

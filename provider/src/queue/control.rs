@@ -11,8 +11,10 @@ use tokio::sync::Notify;
 use super::held::HeldMessage;
 use super::inbound::Inbound;
 use super::signal::{PollBackoff, Signal};
-use crate::dispatch::{Pending, WorkerContext};
+use crate::dispatch::{Pending, PendingGuard, WorkerContext};
+use crate::error::TaskHubError;
 use crate::partition::PartitionId;
+use crate::poison::FailedMessage;
 
 /// One owned partition's queue, from the reader's point of view.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(crate) struct ControlQueue {
     release: Notify,
     /// The reader, and messages that it puts back.
     pub(crate) reading: Pending,
+    /// The reader alone, from before its first receive until it ends or dies.
+    reader: Pending,
 }
 
 impl ControlQueue {
@@ -38,6 +42,7 @@ impl ControlQueue {
             released: AtomicBool::new(false),
             release: Notify::new(),
             reading: Pending::default(),
+            reader: Pending::default(),
         }
     }
 
@@ -46,6 +51,16 @@ impl ControlQueue {
         self.released.store(true, Ordering::Release);
         self.release.notify_waiters();
         self.signal.set();
+    }
+
+    /// Counts the reader until the guard is dropped.
+    pub(crate) fn begin_reading(&self) -> PendingGuard {
+        self.reader.begin()
+    }
+
+    /// Whether its reader lives.
+    pub(crate) fn is_being_read(&self) -> bool {
+        self.reader.count() > 0
     }
 
     /// Waits for `what`, at most until the partition is given up or lost.
@@ -142,7 +157,8 @@ impl WorkerContext {
         }
     }
 
-    /// Reads a held message; one that cannot be read is put back with back-off, never deleted.
+    /// Reads a held message; one that cannot be read is put back with back-off or set aside, never
+    /// just deleted.
     pub(crate) async fn read_held(
         self: &Arc<Self>,
         held: Arc<HeldMessage>,
@@ -153,15 +169,26 @@ impl WorkerContext {
             Ok(data) => Some(Inbound {
                 held,
                 data: Arc::new(data),
+                text: text.into(),
             }),
             Err(error) => {
                 tracing::error!(
                     message_id = %held.id,
                     dequeue_count = held.dequeue_count(),
                     %error,
-                    "a message cannot be read and is put back"
+                    "a message cannot be read"
                 );
-                self.abandon(held, settling);
+                if matches!(error, TaskHubError::Storage(_)) {
+                    self.abandon(held, settling);
+                } else {
+                    let (text, inbound) = (text.into(), None);
+                    let failed = FailedMessage {
+                        held,
+                        text,
+                        inbound,
+                    };
+                    self.fail_message(failed, &error.to_string(), settling);
+                }
                 None
             }
         }

@@ -102,6 +102,11 @@ impl HeldMessage {
         self.lock().dequeue_count
     }
 
+    /// The queue it is in.
+    pub(crate) fn queue(&self) -> &str {
+        &self.queue
+    }
+
     /// When the service makes it visible again.
     pub(crate) fn next_visible(&self) -> Timestamp {
         self.lock().next_visible
@@ -293,6 +298,7 @@ mod tests {
 
     #[test]
     fn messages_are_put_back_as_dotnet_does() {
+        // covers: C02-8
         let seconds: Vec<u32> = (1..=11).map(put_back_seconds).collect();
         assert_eq!(seconds, [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
         assert_eq!(put_back_seconds(400), 600);

@@ -17,6 +17,8 @@ pub(crate) struct Inbound {
     pub(crate) held: Arc<HeldMessage>,
     /// What it says.
     pub(crate) data: Arc<MessageData>,
+    /// As it is in its queue, should it have to be set aside.
+    pub(crate) text: Arc<str>,
 }
 
 impl Inbound {

@@ -198,7 +198,7 @@ fn unknown() -> ScaleRecommendation {
 mod tests {
     use super::*;
 
-    /// covers: R7-03
+    // covers: R7-03
     #[test]
     fn targets_follow_the_queues() {
         let target = |work_items, control: &[u64]| {

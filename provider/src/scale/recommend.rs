@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     /// The vectors of §7.4, four partitions, polls at most 30 s apart.
-    /// covers: R7-02
+    // covers: R7-02
     #[test]
     fn recommends_as_dotnet_does() {
         use ScaleAction::{AddWorker, None, RemoveWorker};

@@ -80,9 +80,9 @@ impl Driver {
                 self.put_back(messages);
                 Left::default()
             }
-            Err(_) => {
+            Err(panic) => {
                 self.report(&messages, "a session panicked");
-                self.put_back(messages);
+                self.context.fail_all(messages, &*panic, &self.settling);
                 Left::default()
             }
         };

@@ -10,6 +10,8 @@ use crate::queue::inbound::Inbound;
 /// Deliveries after which an answer without history is let through, to be deleted
 /// (chapter 02 §4.5 b).
 const MAX_HELD_BACK_DELIVERIES: u32 = 5;
+/// Deliveries up to which a message for an instance that has not started is put back.
+pub(crate) const MAX_PENDING_DELIVERIES: u32 = 6;
 
 /// A batch, sorted out.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use durabletask_core::{EventKind, OrchestrationStatus};
 
 use super::Loaded;
 use super::drive::{Driver, Left};
-use super::judge;
+use super::judge::{self, MAX_PENDING_DELIVERIES};
 use crate::error::TaskHubError;
 use crate::queue::inbound::Inbound;
 use crate::wire::instance_row::InstanceRow;
@@ -122,10 +122,11 @@ impl Driver {
             return Ok(messages);
         }
         let is_pending = row.runtime_status == Some(OrchestrationStatus::Pending);
-        // However often: its start may fail as often, or be scheduled for later. .NET gives up.
-        let (waiting, rest) = messages
-            .into_iter()
-            .partition(|inbound| is_pending && inbound.execution_id().is_none());
+        let (waiting, rest) = messages.into_iter().partition(|inbound| {
+            is_pending
+                && inbound.execution_id().is_none()
+                && inbound.held.dequeue_count() <= MAX_PENDING_DELIVERIES
+        });
         self.put_back(waiting);
         Ok(rest)
     }

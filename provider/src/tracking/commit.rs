@@ -1,6 +1,8 @@
 //! Making an episode durable, in the one order that loses nothing (design.md §6, chapter 02 §8):
 //! outbound messages, history, instance row, inbound deletes.
 
+use std::collections::HashMap;
+
 use durabletask_core::OrchestrationStatus;
 use durabletask_core::episode::{CommitPlan, Outbound};
 use durabletask_storage::{Condition, ETag, Row, Write};
@@ -123,7 +125,9 @@ impl TaskHub {
         })))
     }
 
-    /// Sends the messages of one commit, numbered in list order, several at a time.
+    /// Sends the messages of one commit, numbered in list order, several at a time; those to one
+    /// instance one after the other, or an event might overtake the start of its receiver, and
+    /// vanish.
     async fn send_all(
         &self,
         control_queue: &str,
@@ -132,25 +136,32 @@ impl TaskHub {
     ) -> Result<(), TaskHubError> {
         let first = self.next_sequence_numbers(outbound.len());
         let sendings = (first..).zip(outbound).map(|(sequence_number, outbound)| {
-            let (queue, message) = match outbound {
+            let (queue, receiver, message) = match outbound {
                 Outbound::ToInstance(message) => {
-                    (self.control_queue_of(&message.target.instance_id), message)
+                    let receiver = message.target.instance_id.clone();
+                    (self.control_queue_of(&receiver), Some(receiver), message)
                 }
-                Outbound::Timer(message) => (control_queue.to_owned(), message),
-                Outbound::Activity(message) => (self.tables().work_items.to_string(), message),
+                Outbound::Timer(message) => (control_queue.to_owned(), None, message),
+                Outbound::Activity(message) => {
+                    (self.tables().work_items.to_string(), None, message)
+                }
             };
-            Sending {
+            let sending = Sending {
                 queue,
                 message,
                 sequence_number,
-            }
+            };
+            (receiver, sending)
         });
         let limit = usize::try_from(self.settings().max_storage_operation_concurrency)
             .unwrap_or(usize::MAX)
             .max(1);
-        stream::iter(sendings.map(Ok))
-            .try_for_each_concurrent(limit, |sending| async move {
-                self.send(&sending, sender).await.map(drop)
+        stream::iter(lanes(sendings).into_iter().map(Ok))
+            .try_for_each_concurrent(limit, |lane| async move {
+                for sending in lane {
+                    self.send(&sending, sender).await?;
+                }
+                Ok(())
             })
             .await
     }
@@ -215,3 +226,37 @@ fn is_of_newer(row: &InstanceRow, executions: [Option<&str>; 2]) -> bool {
 
 /// Blobs of a replaced execution deleted at the same time.
 const MAX_CONCURRENT_BLOB_DELETES: usize = 16;
+/// What can be sent at the same time: messages with the same receiver share a lane, in order;
+/// each without one has a lane of its own.
+fn lanes<T>(sendings: impl Iterator<Item = (Option<String>, T)>) -> Vec<Vec<T>> {
+    let mut lanes: Vec<Vec<T>> = Vec::new();
+    let mut of_receiver: HashMap<String, usize> = HashMap::new();
+    for (receiver, sending) in sendings {
+        let own = lanes.len();
+        let lane = receiver.map_or(own, |receiver| *of_receiver.entry(receiver).or_insert(own));
+        match lanes.get_mut(lane) {
+            Some(lane) => lane.push(sending),
+            None => lanes.push(vec![sending]),
+        }
+    }
+    lanes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_to_one_instance_do_not_overtake_each_other() {
+        let sendings = [
+            (Some("a"), 1),
+            (None, 2),
+            (Some("b"), 3),
+            (Some("a"), 4),
+            (None, 5),
+        ];
+        let sendings = sendings.map(|(receiver, number)| (receiver.map(str::to_owned), number));
+        let expected: [&[i32]; 4] = [&[1, 4], &[2], &[3], &[5]];
+        assert_eq!(lanes(sendings.into_iter()), expected);
+    }
+}

@@ -21,6 +21,8 @@ impl Sweep<'_> {
     pub(super) async fn orphans(&mut self) -> Result<ControlFlow<()>, TaskHubError> {
         let hub = self.client.hub();
         let (blobs, container) = (&hub.account().blobs, &hub.tables().large_messages);
+        // Before the blobs: what is set aside meanwhile is too young to be looked at.
+        let poison: BTreeSet<String> = hub.poison_blobs().await?.into_iter().collect();
         let old = hub.env().now().saturating_sub(MIN_ORPHAN_AGE);
         let mut marker = None;
         loop {
@@ -30,7 +32,9 @@ impl Sweep<'_> {
                 Err(error) => return Err(error.into()),
             };
             self.report.blobs += page.blobs.len() as u64;
-            let is_old = |blob: &BlobInfo| blob.written.is_some_and(|written| written < old);
+            let is_old = |blob: &BlobInfo| {
+                blob.written.is_some_and(|written| written < old) && !poison.contains(&blob.name)
+            };
             let mut by_owner = BTreeMap::<String, Vec<BlobInfo>>::new();
             for blob in page.blobs.into_iter().filter(is_old) {
                 if let Some(owner) = names::owner_of_blob(&blob.name) {

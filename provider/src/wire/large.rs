@@ -166,11 +166,13 @@ pub fn body_size(row: &Row) -> usize {
 
 fn escaped_length(text: &str) -> usize {
     let length = |byte| match byte {
-        b'"' | b'\\' => 2,
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0C => 2,
         0..b' ' => 6,
         _ => 1,
     };
-    text.bytes().map(length).sum()
+    // Three bytes each, and written as escapes of six (Azurite takes them for ends of lines).
+    let separators = text.matches(['\u{2028}', '\u{2029}']).count();
+    text.bytes().map(length).sum::<usize>() + 3 * separators
 }
 
 /// Where large values live: knows the URLs of blobs in the large-message container.

@@ -66,6 +66,11 @@ impl HubNames {
         format!("{}Partitions", self.hub)
     }
 
+    /// `{Hub}Poison`, our own: messages that were set aside. Never takes the tracking prefix.
+    pub fn poison_table(&self) -> String {
+        format!("{}Poison", self.hub)
+    }
+
     /// `{hub}-largemessages`
     pub fn large_message_container(&self) -> String {
         format!("{}-largemessages", self.lower)

@@ -24,6 +24,7 @@ fn rewinds(requests: &[Request]) -> Vec<std::ops::Range<usize>> {
 
 #[test]
 fn rewinds_ask_for_what_dotnet_asks() {
+    // covers: C02-12
     for (scenario, instance, count) in [("rewind", "rew-1", 1), ("rewind-heals", "heal-1", 2)] {
         run(async |env| {
             let requests = golden::requests(scenario);

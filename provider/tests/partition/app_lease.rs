@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use durabletask_azurestorage::hub::HubSettings;
 use durabletask_azurestorage::hub::PartitionManagement::{Legacy, Safe, Table};
+use durabletask_azurestorage::hub::{HubSettings, delete_hub};
 use durabletask_azurestorage::partition::{AppLease, app_lease_id, partition_manager};
 
 use crate::machine::Machine;
@@ -154,5 +154,21 @@ fn a_worker_that_cannot_renew_the_app_lease_gives_up_and_comes_back() {
         worker.network.cut(false);
         world.pass(310.0).await;
         assert_eq!(worker.reading().len(), 4);
+    });
+}
+
+#[test]
+fn a_deleted_hub_leaves_nothing_but_the_lease_of_another_app() {
+    on_hub(1, 4, |world| async move {
+        let shop = started(&world, "shop", "a");
+        world.pass(5.0).await;
+        shop.manager.stop().await.unwrap();
+        let containers = async || world.account.blobs.list_containers("").await.unwrap();
+        let other = settings(&world, "other");
+        delete_hub(&world.account, &other).await.unwrap();
+        assert_eq!(containers().await, ["pairhub-applease"]);
+        let own = settings(&world, "shop");
+        delete_hub(&world.account, &own).await.unwrap();
+        assert_eq!(containers().await, Vec::<String>::new());
     });
 }

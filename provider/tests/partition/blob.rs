@@ -300,3 +300,25 @@ fn another_manager_at_work_is_refused() {
         });
     }
 }
+
+/// A hub that was made larger keeps its partitions, whatever a worker is told; two spellings name
+/// one hub.
+#[test]
+fn every_partition_that_exists_is_owned_and_spellings_do_not_matter() {
+    // covers: R1-03 R1-16
+    for management in ALL {
+        on_hub_of(management, 1, 8, |world| async move {
+            let settings = HubSettings {
+                partition_count: 4,
+                hub_name: "PAIRHUB".to_owned(),
+                ..world.settings.clone()
+            };
+            let machine = Machine::new(&world.env, 0.0);
+            let alpha = world.worker_on(machine, "alpha", Duration::ZERO, &settings);
+            alpha.start();
+            let beta = world.started("beta");
+            world.pass(60.0).await;
+            assert_eq!(spread(&[&alpha, &beta]), (0, 8), "{management:?}");
+        });
+    }
+}

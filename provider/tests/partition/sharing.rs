@@ -21,6 +21,7 @@ fn one_worker_acquires_all_at_once_and_keeps_them() {
 /// Recording `pair`: beta joins at 8 s and reads its half 3 s later.
 #[test]
 fn two_workers_share_as_recorded() {
+    // covers: R5-21 R5-24
     on_hub(1, 4, |world| async move {
         let alpha = world.started("alpha");
         world.pass(8.0).await;
@@ -35,6 +36,16 @@ fn two_workers_share_as_recorded() {
         world.pass(60.0).await;
         assert_eq!(alpha.host.events.lock().unwrap().len(), 8);
         assert_eq!(beta.host.events.lock().unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn names_that_differ_in_case_are_two_workers() {
+    // covers: R5-18
+    on_hub(1, 4, |world| async move {
+        let (lower, upper) = (world.started("alpha"), world.started("Alpha"));
+        world.pass(60.0).await;
+        assert_eq!(spread(&[&lower, &upper]), (0, 4));
     });
 }
 
@@ -73,6 +84,7 @@ fn workers_that_start_together_end_with_one_owner_each() {
 
 #[test]
 fn a_drain_is_waited_for_before_the_partition_moves() {
+    // covers: R5-21
     on_hub(1, 2, |world| async move {
         let alpha = world.worker("alpha", Duration::from_secs(25));
         alpha.start();
@@ -89,6 +101,7 @@ fn a_drain_is_waited_for_before_the_partition_moves() {
 
 #[test]
 fn a_drain_without_end_is_given_up_after_a_minute() {
+    // covers: R5-21
     on_hub(1, 2, |world| async move {
         let alpha = world.worker("alpha", Duration::from_secs(3_600));
         alpha.start();

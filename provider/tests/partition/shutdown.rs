@@ -8,6 +8,7 @@ use crate::world::on_hub;
 
 #[test]
 fn a_stop_hands_over_what_is_drained() {
+    // covers: R5-16
     on_hub(1, 4, |world| async move {
         let alpha = world.worker("alpha", Duration::from_secs(3));
         alpha.start();
@@ -59,6 +60,7 @@ fn a_manager_starts_again_after_a_stop() {
 
 #[test]
 fn a_stop_takes_back_its_wishes() {
+    // covers: R5-17
     on_hub(1, 4, |world| async move {
         let _alpha = world.started("alpha");
         world.pass(1.0).await;
@@ -95,6 +97,7 @@ fn a_crashed_worker_is_replaced_when_its_leases_run_out() {
 
 #[test]
 fn a_restarted_worker_of_the_same_name_resumes_at_once() {
+    // covers: R5-22
     on_hub(1, 4, |world| async move {
         let first = world.started("alpha");
         world.pass(3.0).await;

@@ -9,6 +9,7 @@ use crate::world::{on_hub, on_hub_of, spread};
 
 #[test]
 fn a_worker_cut_off_gives_up_before_others_take_over_and_comes_back() {
+    // covers: R5-06 R5-23
     on_hub(1, 4, |world| async move {
         let alpha = world.started("alpha");
         world.pass(15.0).await;
@@ -79,4 +80,33 @@ fn no_partition_ever_has_two_owners() {
             assert!(spread <= 1, "seed {seed}: {spread}");
         });
     }
+}
+
+#[test]
+fn each_period_of_ownership_has_a_drain_of_its_own() {
+    // covers: R5-25
+    on_hub(1, 2, |world| async move {
+        let alpha = world.worker("alpha", Duration::from_secs(20));
+        alpha.start();
+        world.pass(5.0).await;
+        let beta = world.started("beta");
+        world.pass(7.0).await;
+        assert!(alpha.time_of("drain 00").is_some());
+        // The drain ends while storage is away; then the lease runs out and beta takes it.
+        alpha.network.cut(true);
+        world.pass(48.0).await;
+        assert_eq!(beta.reading().len(), 2);
+        alpha.network.cut(false);
+        beta.manager.stop().await.unwrap();
+        world.pass(15.0).await;
+        assert_eq!(alpha.reading().len(), 2);
+        let gamma = world.started("gamma");
+        world.pass(60.0).await;
+        let acquired = gamma.time_of("acquired 00").unwrap();
+        let events = alpha.host.events.lock().unwrap();
+        let drains = events.iter().filter(|(_, text)| text == "drain 00");
+        let begun: Vec<f64> = drains.map(|(seconds, _)| *seconds).collect();
+        assert_eq!(begun.len(), 2);
+        assert!(acquired >= begun[1] + 20.0, "{acquired} {begun:?}");
+    });
 }

@@ -47,6 +47,10 @@ impl PartitionHost for Host {
         assert!(new, "{partition} was being read already");
     }
 
+    fn is_reading(&self, partition: PartitionId) -> bool {
+        self.reading.lock().unwrap().contains(&partition.index())
+    }
+
     async fn drain(&self, partition: PartitionId) {
         self.note("drain", partition);
         self.reading.lock().unwrap().remove(&partition.index());

@@ -32,6 +32,7 @@ fn check(text: &str) -> String {
 
 #[test]
 fn recorded_messages_keep_their_bytes() {
+    // covers: R4-01 C02-1 C02-2 C02-3
     let mut kinds = BTreeMap::<String, usize>::new();
     let mut base64 = 0;
     let mut in_hubs = 0;
@@ -59,6 +60,7 @@ fn recorded_messages_keep_their_bytes() {
 
 #[test]
 fn recorded_message_blobs_keep_their_bytes() {
+    // covers: C02-4
     let (mut put, mut got, mut kept) = (0, 0, 0);
     for scenario in golden::scenarios() {
         // A blob is put in blocks: all but the last ten bytes, then those.
@@ -109,6 +111,27 @@ fn check_blob(path: &str, content: &[u8]) {
 }
 
 #[test]
+fn messages_above_46080_bytes_go_to_a_blob() {
+    // covers: C02-4
+    // Bytes of the JSON, not characters.
+    for unit in ["a", "é", "世", "😀"] {
+        let mut at_limit = unit.repeat(46_080 / unit.len());
+        assert_eq!(at_limit.len(), 46_080);
+        assert!(!message::is_large(&at_limit), "{unit}");
+        at_limit.push('a');
+        assert!(message::is_large(&at_limit), "{unit}");
+    }
+    // Example (s) of chapter 02 §1.9.
+    let blob = "order-1001/message-8f0c1d4e3b524c379d0e6a5b1f2c7e90-ExecutionStarted.json.gz";
+    assert_eq!(
+        message::encode_wrapper(blob),
+        format!(
+            r#"{{"$type":"DurableTask.AzureStorage.MessageData","ActivityId":"00000000-0000-0000-0000-000000000000","TaskMessage":null,"CompressedBlobName":"{blob}","SequenceNumber":0,"Sender":null,"SerializableTraceContext":null}}"#
+        )
+    );
+}
+
+#[test]
 fn recorded_targets_are_on_their_queues() {
     let mut checked = 0;
     for scenario in golden::scenarios() {
@@ -145,6 +168,7 @@ fn read(event: &str) -> Result<EventKind, WireError> {
 
 #[test]
 fn reads_what_other_versions_write() {
+    // covers: R2-02 C02-11
     let done = |result: &str| {
         Ok(EventKind::TaskCompleted {
             task_scheduled_id: 3,

@@ -51,10 +51,13 @@ const PARTITIONS: &[(&str, u32, u32, u32)] = &[
     ("q?m", 0x0270_2e5c, 0, 12),
     ("世界", 0x40d6_51bf, 3, 15),
     ("@counter@s1", 0x8e88_20f3, 3, 3),
+    // What half a pair of surrogates is read as.
+    ("a\u{fffd}", 0xd93a_901d, 1, 13),
 ];
 
 #[test]
 fn instances_hash_to_their_partitions() {
+    // covers: R2-02 R2-04 R3-03
     for &(id, hash, of_4, of_16) in PARTITIONS {
         assert_eq!(names::fnv1a_32(id), hash, "{id:?}");
         assert_eq!(names::partition_of(id, 4), of_4, "{id:?}");
@@ -67,6 +70,7 @@ fn instances_hash_to_their_partitions() {
 
 #[test]
 fn ids_become_keys_and_back() {
+    // covers: R3-01 R3-02
     for (id, key) in [
         ("", ""),
         ("abc", "abc"),
@@ -75,6 +79,7 @@ fn ids_become_keys_and_back() {
         ("a\\b", "a^1b"),
         ("my^id", "my^^id"),
         ("^^", "^^^^"),
+        ("a^", "a^^"),
         ("^0", "^^0"),
         ("@counter@key", "@counter@key"),
         ("@chirper@user/1", "@chirper@user^01"),
@@ -114,6 +119,7 @@ fn ids_become_keys_and_back() {
 
 #[test]
 fn resources_have_their_names() {
+    // covers: R1-01 R1-02
     let hub = HubNames::new("MyHub");
     assert_eq!(hub.control_queue(3), "myhub-control-03");
     assert_eq!(hub.control_queue(15), "myhub-control-15");
@@ -136,6 +142,7 @@ fn resources_have_their_names() {
 
 #[test]
 fn hub_names_are_checked_and_made() {
+    // covers: R1-06 R1-07
     for (site, hub) in [
         ("my-func-app", "myfuncapp"),
         ("contoso_orders.prod", "contosoordersprod"),
@@ -164,6 +171,7 @@ fn hub_names_are_checked_and_made() {
 
 #[test]
 fn rows_and_blobs_have_their_names() {
+    // covers: R3-04
     assert_eq!(names::event_row_key(10), "000000000000000A");
     assert_eq!(names::sequence_of("00000000000000FF"), Some(255));
     assert_eq!(names::sequence_of("sentinel"), None);

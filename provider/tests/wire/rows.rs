@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use durabletask_azurestorage::wire::instance_row::InstanceRow;
 use durabletask_azurestorage::wire::{WireError, history_row, large, names};
-use durabletask_core::{EventKind, EventType, HistoryEvent, Timestamp};
+use durabletask_core::{EventKind, EventType, FailureDetails, HistoryEvent, Timestamp};
 use durabletask_storage::{Row, Value};
 
 use crate::golden;
@@ -114,6 +114,7 @@ fn check_instance(row: &Row) {
 
 #[test]
 fn recorded_rows_keep_their_columns() {
+    // covers: C03-1 C03-2 C03-3
     let mut written = Counts::default();
     let mut queried = Counts::default();
     let mut kept = Counts::default();
@@ -170,6 +171,7 @@ fn row_with(columns: &[(&str, Value)]) -> Row {
 
 #[test]
 fn reads_columns_of_other_writers() {
+    // covers: C03-9
     let plain = history_row::row_to_event(&row_with(&[])).unwrap();
     let EventKind::TaskScheduled(task) = &plain.kind else {
         panic!("no task");
@@ -196,6 +198,21 @@ fn reads_columns_of_other_writers() {
         ("IsPlayed", "False".into()),
         ("EventId", "0".into()),
     ]);
+    // Names of earlier releases: without the random part, all in lower case.
+    let old = "i/history-0000000000000000-taskscheduled-input.json.gz";
+    let moved = row_with(&[("InputBlobName", old.into())]);
+    assert_eq!(large::moved_columns(&moved), [("Input", old.to_owned())]);
+    // Failure details before Core 3.5.0.
+    let details = r#"{"ErrorType":"T","ErrorMessage":"m","StackTrace":null,"InnerFailure":null,"IsNonRetriable":false}"#;
+    let columns = [
+        ("EventType", "TaskFailed".into()),
+        ("FailureDetails", details.into()),
+    ];
+    let failed = history_row::row_to_event(&row_with(&columns)).unwrap();
+    let EventKind::TaskFailed(failed) = failed.kind else {
+        panic!("no failure");
+    };
+    assert_eq!(failed.failure, Some(FailureDetails::new("T", "m")));
     for (column, value, error) in [
         (
             "EventType",
@@ -228,6 +245,7 @@ fn reads_columns_of_other_writers() {
 
 #[test]
 fn moves_values_above_30720_units_only() {
+    // covers: C03-5
     let row = |text: String| {
         let kind = EventKind::TaskCompleted {
             task_scheduled_id: 0,

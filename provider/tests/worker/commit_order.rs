@@ -1,6 +1,7 @@
 //! Outbound messages, history, instance row, deletes: in that order, and alone.
 
 use durabletask_azurestorage::wire::message::{self, Decoded, MessageData};
+use durabletask_core::{EventKind, EventType, HistoryEvent};
 use durabletask_storage::Write;
 use durabletask_storage::wrappers::{Arguments, Operation};
 
@@ -36,6 +37,7 @@ async fn run_one(world: &World) -> Vec<Seen> {
 
 #[test]
 fn every_episode_commits_in_order_and_alone() {
+    // covers: C02-6 C03-4
     for seed in 0..30 {
         on_hub(seed, |world| async move {
             let calls = run_one(&world).await;
@@ -83,6 +85,16 @@ fn assert_sends_and_deletes(calls: &[Seen], history: &[&Seen], rows: &[&Seen], s
         let Arguments::Writes(writes) = &commit.arguments else {
             panic!("{commit:?}");
         };
+        let (sentinel, events) = writes.split_last().unwrap();
+        assert_eq!(sentinel.keys().row, "sentinel", "seed {seed}");
+        let is_event = |write: &Write| matches!(write, Write::InsertOrReplace(_));
+        assert!(events.iter().all(is_event), "seed {seed}: {events:?}");
+        let Arguments::Writes(instance) = &row.arguments else {
+            panic!("{row:?}");
+        };
+        // A merge in any case: what only clients write stays.
+        let is_merge = matches!(instance[..], [Write::InsertOrMerge(_) | Write::Merge(..)]);
+        assert!(is_merge, "seed {seed}: {instance:?}");
         scheduled += writes.iter().filter(|write| schedules(write)).count();
         let sent = |call: &&Seen| {
             let decisions = ["TaskScheduledEvent", "TimerFiredEvent"];
@@ -111,6 +123,50 @@ fn schedules(write: &Write) -> bool {
     };
     let event_type = row.get_str("EventType");
     matches!(event_type, Some("TaskScheduled" | "TimerCreated"))
+}
+
+/// Storage decides which answer belongs to which request by these numbers alone.
+#[test]
+fn requests_on_the_wire_have_the_numbers_of_their_rows() {
+    // covers: C02-2 C02-10
+    on_hub(1, |world| async move {
+        let calls = run_one(&world).await;
+        let history = world.history("one").await;
+        let has_row = |event_type: EventType, id: i32| {
+            let is_it = |row: &HistoryEvent| row.event_type() == event_type && row.event_id == id;
+            history.iter().filter(|row| is_it(row)).count() == 1
+        };
+        let mut checked = Vec::new();
+        for call in &calls {
+            let Arguments::Put { text, .. } = &call.arguments else {
+                continue;
+            };
+            let Decoded::Message(data) = message::decode(text).unwrap() else {
+                panic!("large");
+            };
+            let event = data.message.event;
+            let (requested, id) = match event.kind {
+                EventKind::TaskScheduled(_) => {
+                    checked.push("scheduled");
+                    assert!(has_row(EventType::TaskScheduled, event.event_id));
+                    continue;
+                }
+                EventKind::TaskCompleted {
+                    task_scheduled_id, ..
+                } => (EventType::TaskScheduled, task_scheduled_id),
+                EventKind::TimerFired { timer_id, .. } => (EventType::TimerCreated, timer_id),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(event.event_id, -1);
+            assert!(has_row(requested, id), "{requested:?} {id}");
+            checked.push("answer");
+        }
+        checked.sort_unstable();
+        assert_eq!(
+            checked,
+            ["answer", "answer", "answer", "scheduled", "scheduled"]
+        );
+    });
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod support;
 mod arrival;
 mod commit_order;
 mod crashes;
+mod generations;
 mod large;
 mod limits;
 mod malformed;

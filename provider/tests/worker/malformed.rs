@@ -35,12 +35,13 @@ fn put_back(worker: &TestWorker, queue: &str) -> std::collections::BTreeMap<Stri
     for call in worker.faults.calls() {
         let Arguments::Update {
             id,
+            text,
             invisible_seconds,
-            ..
         } = call.arguments
         else {
             continue;
         };
+        assert_eq!(text, None, "{queue}: content is kept");
         if call.resource == queue {
             seconds.entry(id).or_default().push(invisible_seconds);
         }
@@ -50,6 +51,7 @@ fn put_back(worker: &TestWorker, queue: &str) -> std::collections::BTreeMap<Stri
 
 #[test]
 fn unreadable_messages_are_put_back_and_the_rest_goes_on() {
+    // covers: C02-8
     on_hub(1, |world| async move {
         let texts = unreadable(&world);
         for queue in [world.control_queue(), world.work_item_queue()] {
@@ -191,6 +193,9 @@ fn unreadable_rows_hold_up_their_instance_only() {
 
 #[test]
 fn unknown_names_are_put_back_for_others() {
+    // covers: R5-04
+    // The queue of activities is read whatever this worker knows: what it does not know it neither
+    // runs nor fails.
     on_hub(1, |world| async move {
         let alpha = world.start(
             "alpha",

@@ -9,6 +9,8 @@ use crate::support::world::{on_hub, on_hub_with, scripts, settings};
 
 #[test]
 fn what_is_held_is_renewed_at_a_third_and_deleted_with_the_last_receipt() {
+    // covers: C02-9
+    // A third instead of .NET's 30 s (design.md §9): whatever the timeout, two renewals may fail.
     on_hub(1, |world| async move {
         let alpha = world.start("alpha", scripts());
         world.begin("one", "Sleepy", None).await;

@@ -6,7 +6,8 @@ use durabletask_azurestorage::{ReplaceExisting, StartOptions, TaskHubError};
 use durabletask_core::{
     EventKind, ExecutionStarted, OrchestrationInstance, OrchestrationStatus, ParentInstance,
 };
-use durabletask_storage::wrappers::Operation;
+use durabletask_storage::wrappers::{Arguments, Operation};
+use durabletask_storage::{Condition, Write};
 
 use crate::support::script::{Do, Scripts};
 use crate::support::world::{on_hub, scripts, with_id};
@@ -111,6 +112,79 @@ fn of_two_clients_that_race_for_an_id_one_wins() {
             );
         });
     }
+}
+
+#[test]
+fn a_client_sends_the_start_before_the_row_and_yields_to_a_faster_one() {
+    // covers: C02-6 C03-8
+    on_hub(1, |world| async move {
+        let alpha = world.start("alpha", scripts());
+        let client = alpha.client();
+        // The row that another client writes while our message is on its way stands.
+        alpha.faults.slow_down(|call| {
+            let is_start = call.operation == Operation::PutMessage;
+            Duration::from_secs(u64::from(is_start))
+        });
+        let ours = client.start("Input", Some("ours".into()), with_id("one"));
+        let theirs = async {
+            world.pass(0.5).await;
+            world.begin("one", "Input", Some("theirs")).await;
+        };
+        let (ours, ()) = futures::future::join(ours, theirs).await;
+        assert_eq!(ours.unwrap(), "one");
+        assert_eq!(world.output("one").await, "theirs");
+        // Ours is a duplicate now, and weeded out.
+        world.until_no_messages().await;
+        client
+            .start("Input", Some("again".into()), with_id("one"))
+            .await
+            .unwrap();
+        assert_eq!(world.output("one").await, "again");
+        world.until_no_messages().await;
+
+        let calls = alpha.faults.calls();
+        let sent = calls.iter().filter(|call| {
+            call.operation == Operation::PutMessage && call.resource.contains("-control-")
+        });
+        let created = calls.iter().filter_map(|call| match &call.arguments {
+            Arguments::Writes(writes) if call.resource.ends_with("Instances") => {
+                match &writes[..] {
+                    [Write::Insert(_)] => Some((call, "insert")),
+                    [Write::Replace(_, Condition::Matches(_))] => Some((call, "replace")),
+                    _ => None,
+                }
+            }
+            _ => None,
+        });
+        let pairs: Vec<_> = sent.zip(created).collect();
+        assert_eq!(pairs.len(), 2);
+        for ((sent, (created, how)), expected) in pairs.iter().zip(["insert", "replace"]) {
+            assert!(
+                sent.to.unwrap() < created.from,
+                "{expected}: row before message"
+            );
+            assert_eq!(*how, expected);
+        }
+    });
+}
+
+#[test]
+fn a_start_more_than_a_week_ahead_is_refused_before_anything_is_written() {
+    // covers: C02-5
+    on_hub(1, |world| async move {
+        const WEEK_SECONDS: u64 = 7 * 86_400;
+        let client = world.client();
+        let ahead = |seconds: u64| StartOptions {
+            start_at: Some(world.env.now().saturating_add(Duration::from_secs(seconds))),
+            ..with_id("one")
+        };
+        let refused = client.start("Input", None, ahead(WEEK_SECONDS + 2)).await;
+        assert!(matches!(refused, Err(TaskHubError::InvalidArgument(_))));
+        assert_eq!(world.messages().await, 0);
+        assert_eq!(world.instance("one").await, None);
+        let accepted = client.start("Input", None, ahead(WEEK_SECONDS - 2)).await;
+        assert!(accepted.is_ok(), "{accepted:?}");
+    });
 }
 
 #[test]
@@ -250,6 +324,7 @@ fn a_termination_before_the_start_holds() {
 
 #[test]
 fn the_start_of_a_child_that_comes_twice_runs_once() {
+    // covers: C02-11
     on_hub(1, |world| async move {
         let _alpha = world.start("alpha", scripts());
         let mut kind = start_kind("kid", "e1", "Child");

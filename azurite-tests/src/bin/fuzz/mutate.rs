@@ -1,5 +1,7 @@
 //! Mutations of recorded inputs.
 
+use azurite_tests::Dice;
+
 /// What readers may stumble over.
 const TOKENS: [&str; 24] = [
     "null",
@@ -35,11 +37,11 @@ const SEPARATORS: [&[u8]; 4] = [b"},{", b",", b"\n", b":"];
 const MAX_INPUT_BYTES: usize = 64 * 1024;
 
 /// Draws inputs: the same seed draws the same.
-pub(crate) struct Mutator(u64);
+pub(crate) struct Mutator(Dice);
 
 impl Mutator {
     pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(Dice::new(seed))
     }
 
     /// A recorded input with one to eight changes.
@@ -126,13 +128,8 @@ impl Mutator {
         (from, from + self.below(longest + 1))
     }
 
-    /// A number below `end`, which is not 0; `SplitMix64`.
+    /// A number below `end`, which is not 0.
     fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        usize::try_from(mixed % u64::try_from(end).unwrap_or(1)).unwrap_or(0)
+        self.0.below(end)
     }
 }

@@ -71,6 +71,7 @@ fn messages_go_out_by_kind() {
 
 #[test]
 fn inputs_are_in_history_only_if_wanted() {
+    // covers: C03-6
     for include in [true, false] {
         let own = tags(&[("k", "v")]);
         let hub = run(

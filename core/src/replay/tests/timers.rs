@@ -27,6 +27,7 @@ fn parts(flavour: Flavour, days: u64, early: u64) -> Vec<u64> {
 
 #[test]
 fn splits_long_timers_as_each_flavour_does() {
+    // covers: C02-5
     for (flavour, days, expected) in [
         (Flavour::Core, 30, &[30][..]),
         (Flavour::InProc, 5, &[5]),

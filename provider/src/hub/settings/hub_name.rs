@@ -97,6 +97,7 @@ mod tests {
 
     #[test]
     fn site_names_are_sanitised_as_dotnet_does() {
+        // covers: R1-06
         let long_x = "x".repeat(60);
         let long_y = format!("1{}", "y".repeat(50));
         for (raw, expected) in [
@@ -139,6 +140,7 @@ mod tests {
 
     #[test]
     fn a_slot_needs_a_name_of_its_own() {
+        // covers: R1-06
         let slot = [
             ("WEBSITE_SITE_NAME", "app"),
             ("WEBSITE_SLOT_NAME", "staging"),

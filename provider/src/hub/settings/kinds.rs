@@ -103,5 +103,18 @@ pub enum Unregistered {
     Fail,
 }
 
+/// What becomes of an instance when a message for it was set aside as poison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PoisonedInstance {
+    /// It is left as it is, and goes on when the message is put back. Default.
+    #[default]
+    Leave,
+    /// An activity fails; an instance is terminated.
+    Fail,
+}
+
+named_setting!(PoisonedInstance, "leave or fail",
+    "leave" => Self::Leave, "fail" => Self::Fail);
+
 named_setting!(Unregistered, "abandon or fail",
     "abandon" => Self::Abandon, "fail" => Self::Fail);

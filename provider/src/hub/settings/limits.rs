@@ -136,9 +136,9 @@ impl HubSettings {
             number(
                 "rust.sweeper.maxItemsPerSecond",
                 self.sweeper.max_items_per_second,
-                any.clone(),
+                any,
             ),
-            number("rust.poisonAfter", self.poison_after.unwrap_or(1), any),
+            number("rust.poisonAfter", self.poison_after, 0..=u32::MAX),
         ]
     }
 

@@ -19,8 +19,8 @@ use std::time::Duration;
 use durabletask_storage::Env;
 
 pub use kinds::{
-    ErrorMode, MessageEncoding, OverridableStates, PartitionManagement, Unregistered,
-    VersionFailure, VersionMatch,
+    ErrorMode, MessageEncoding, OverridableStates, PartitionManagement, PoisonedInstance,
+    Unregistered, VersionFailure, VersionMatch,
 };
 
 #[doc(hidden)]
@@ -187,8 +187,11 @@ pub struct HubSettings {
     pub error_mode: ErrorMode,
     /// What happens to work with unknown names (`rust.unregistered`). Default abandon.
     pub unregistered: Unregistered,
-    /// Deliveries after which a message counts as poison (`rust.poisonAfter`). Default none.
-    pub poison_after: Option<u32>,
+    /// Failures of a message, seen by one worker, after which that worker sets it aside
+    /// (`rust.poisonAfter`). Default 0: never.
+    pub poison_after: u32,
+    /// What becomes of its instance then (`rust.poisonedInstance`). Default leave.
+    pub poisoned_instance: PoisonedInstance,
     /// How long finished instances are kept. Default: for ever.
     pub retention: RetentionSettings,
     /// Whether damage is looked for and repaired. Default: only when asked.
@@ -258,7 +261,8 @@ impl HubSettings {
             session_cache_max_bytes: 64 * 1024 * 1024,
             error_mode: ErrorMode::Both,
             unregistered: Unregistered::Abandon,
-            poison_after: None,
+            poison_after: 0,
+            poisoned_instance: PoisonedInstance::Leave,
             retention: RetentionSettings::default(),
             sweeper: SweeperSettings::default(),
             plain: false,

@@ -278,6 +278,7 @@ impl Reader<'_> {
         self.read("rust.errorMode", &mut s.error_mode)?;
         self.read("rust.unregistered", &mut s.unregistered)?;
         self.read("rust.poisonAfter", &mut s.poison_after)?;
+        self.read("rust.poisonedInstance", &mut s.poisoned_instance)?;
         self.read("rust.plain", &mut s.plain)?;
         self.read("rust.workerId", &mut s.worker_id)?;
         self.upkeep(&mut s.retention, &mut s.sweeper)?;

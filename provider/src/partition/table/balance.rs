@@ -32,6 +32,7 @@ mod tests {
     /// The vectors of §5.3.4: others own contiguous rows from 00.
     #[test]
     fn asks_as_dotnet_does() {
+        // covers: R5-15
         let vectors: [(usize, &[usize], usize, &[usize]); 13] = [
             (1, &[1], 0, &[]),
             (3, &[2], 1, &[]),

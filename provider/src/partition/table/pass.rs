@@ -165,10 +165,17 @@ impl Run {
         Ok(())
     }
 
-    /// Makes sure that the host reads the queue of a row that was just written in our name.
+    /// Makes sure that the host reads the queue of a row that was just written in our name. One
+    /// whose reader has died would be owned and unread for ever, and others would respect that
+    /// (R5-26).
     async fn read_queue(&mut self, row: &LeaseRow) -> Result<()> {
         if self.held.contains_key(&row.partition) {
-            return Ok(());
+            if self.host.is_reading(row.partition) {
+                return Ok(());
+            }
+            tracing::error!(partition = %row.partition, "nobody reads an owned queue; starting again");
+            self.held.remove(&row.partition);
+            self.host.lost(row.partition);
         }
         self.config.queues.create_queue(&row.queue).await?;
         tracing::info!(partition = %row.partition, "partition acquired");

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
+use durabletask_core::episode::RuntimeState;
 use durabletask_core::{
-    EventKind, EventRaised, HistoryEvent, OrchestrationInstance, TaskMessage, Timestamp,
+    BoxFuture, EpisodeResult, EpisodeWork, EventKind, EventRaised, ExecutorError, HistoryEvent,
+    OrchestrationInstance, OrchestrationRun, TaskMessage, Timestamp,
 };
 use durabletask_storage::{Env, MessageHandle, ReceivedMessage};
 
@@ -10,6 +12,10 @@ use crate::queue::registry::HeldMessages;
 use crate::wire::message::{MessageData, client_sender};
 
 fn event(held: &HeldMessages, name: &str) -> Inbound {
+    event_for("i", held, name)
+}
+
+fn event_for(instance_id: &str, held: &HeldMessages, name: &str) -> Inbound {
     let received = ReceivedMessage {
         handle: MessageHandle {
             id: name.to_owned(),
@@ -33,7 +39,7 @@ fn event(held: &HeldMessages, name: &str) -> Inbound {
         activity_id: uuid::Uuid::nil(),
         message: TaskMessage {
             event,
-            target: OrchestrationInstance::current("i"),
+            target: OrchestrationInstance::current(instance_id),
             orchestration_tags: None,
         },
         sequence_number: 1,
@@ -43,6 +49,7 @@ fn event(held: &HeldMessages, name: &str) -> Inbound {
     Inbound {
         held,
         data: Arc::new(data),
+        text: "".into(),
     }
 }
 
@@ -66,4 +73,68 @@ fn messages_do_not_overtake_each_other() {
     assert_eq!(ids(&store.next("i").unwrap()), ["third", "fourth"]);
     store.release("i", None, Vec::new());
     assert!(store.next("i").is_none());
+}
+
+/// A suspended orchestrator of that many bytes.
+struct Asleep(usize);
+
+impl OrchestrationRun for Asleep {
+    fn execute(&mut self, _: EpisodeWork) -> BoxFuture<'_, Result<EpisodeResult, ExecutorError>> {
+        Box::pin(async { Ok(EpisodeResult::default()) })
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.0
+    }
+}
+
+fn asleep(bytes: usize) -> Box<Loaded> {
+    Box::new(Loaded {
+        state: RuntimeState::new(),
+        sentinel: None,
+        instance_etag: None,
+        blobs: Vec::new(),
+        run: Some(Box::new(Asleep(bytes))),
+        is_fresh: false,
+    })
+}
+
+/// However many instances wait for something, what is kept of them fits the budget.
+#[test]
+fn instances_that_wait_take_no_more_than_the_budget() {
+    const BUDGET_BYTES: usize = 1 << 20;
+    const INSTANCES: usize = 10_000;
+    let store = SessionStore::new(BUDGET_BYTES);
+    let partition = PartitionId::new(0);
+    let wait = |id: &str, bytes: usize| {
+        let held = HeldMessages::new();
+        let drives = store.route(partition, event_for(id, &held, "message"));
+        assert!(drives);
+        let work = store.next(id).unwrap();
+        store.release(id, Some(asleep(bytes)), Vec::new());
+        assert!(store.next(id).is_none() && store.park(id));
+        work.loaded.is_some()
+    };
+    let mut kept = 0;
+    for number in 0..INSTANCES {
+        let id = format!("instance-{number}");
+        assert!(!wait(&id, number % 5_000), "it is new");
+        let inner = store.lock();
+        let counted = inner
+            .sessions
+            .values()
+            .filter_map(|session| session.loaded.as_ref());
+        assert_eq!(
+            inner.idle_bytes,
+            counted.map(|l| l.held_bytes()).sum::<usize>()
+        );
+        assert!(inner.idle_bytes <= BUDGET_BYTES);
+        assert_eq!(inner.sessions.len(), inner.idle.len());
+        kept = inner.idle.len();
+    }
+    assert!(kept > 100 && kept < 1_000, "{kept} are kept");
+    // The newest are; one that is larger than the budget is not, and leaves nothing behind.
+    assert!(wait(&format!("instance-{}", INSTANCES - 1), 1));
+    assert!(!wait("instance-0", BUDGET_BYTES));
+    assert!(!wait("instance-0", 1));
 }

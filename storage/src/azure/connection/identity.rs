@@ -238,6 +238,7 @@ mod tests {
 
     #[test]
     fn an_account_name_is_enough() {
+        // covers: R4-07 R4-08
         let connection = settings(&[("AccountName", "shop")]).connection().unwrap();
         assert_eq!(
             connection.table_endpoint(),
@@ -254,6 +255,7 @@ mod tests {
 
     #[test]
     fn service_addresses_win_and_all_three_are_needed() {
+        // covers: R4-07
         let mut settings = settings(&[
             ("blobServiceUri", "https://shop.blob.core.chinacloudapi.cn/"),
             (
@@ -280,6 +282,7 @@ mod tests {
 
     #[test]
     fn the_kind_of_credential_follows_from_the_settings() {
+        // covers: R4-07 R4-08
         assert_eq!(
             identity(&[
                 ("accountName", "a"),

@@ -216,6 +216,7 @@ mod tests {
 
     #[test]
     fn the_emulator_has_its_well_known_endpoints() {
+        // covers: R4-07
         let connection = parse("usedevelopmentstorage=TRUE").unwrap();
         assert_eq!(connection.account_name(), "devstoreaccount1");
         assert_eq!(
@@ -233,6 +234,7 @@ mod tests {
 
     #[test]
     fn names_imply_endpoints() {
+        // covers: R4-07
         let connection = parse(&format!(
             "DefaultEndpointsProtocol=HTTPS;accountname=shop;AccountKey={KEY};EndpointSuffix=core.usgovcloudapi.net;"
         ))

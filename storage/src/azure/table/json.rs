@@ -223,6 +223,7 @@ mod tests {
 
     #[test]
     fn the_json_is_what_the_service_wants() {
+        // covers: C03-2
         let mut row = Row::new("p", "");
         row.set("A", Value::Double(3.0));
         row.set("B", Value::Int64(5));

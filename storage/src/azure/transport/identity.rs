@@ -255,6 +255,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_kind_of_identity_makes_a_credential() {
+        // covers: R4-08
         let client = crate::azure::transport::plain_client();
         let env = Env::system();
         let identities = [

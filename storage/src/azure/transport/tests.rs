@@ -74,6 +74,7 @@ async fn the_clock_follows_the_dates_of_answers() {
 
 #[tokio::test]
 async fn the_identical_request_is_sent_again_newly_signed() {
+    // covers: C02-5
     let bench = bench([Step::Reset, busy(), Step::answer(201, &[], PUT_ANSWER)]).await;
     let sent = bench
         .account
@@ -230,6 +231,7 @@ async fn deleting_what_an_unanswered_attempt_deleted_succeeds() {
 
 #[tokio::test]
 async fn refusals_of_the_live_service_are_understood() {
+    // covers: R1-12
     // Neither x-ms-error-code nor a fixed number of ETag digits.
     const BEING_DELETED: &str = r#"{"odata.error":{"code":"TableBeingDeleted","message":{"value":"The specified table is being deleted. Try operation later."}}}"#;
     const STALE: &str = r#"{"odata.error":{"code":"UpdateConditionNotSatisfied","message":{"value":"0:The update condition specified in the request was not satisfied."}}}"#;
