@@ -6,8 +6,8 @@ use simulator::{MUTATIONS, Options, all_but, run};
 
 /// Seeds within which a missing protection is found.
 const MAX_SEEDS: u64 = 1_000;
-/// Left out of these nothing was ever seen to go wrong; see the README.
-const NEVER_MISSED: [&str; 1] = ["fresh-verdicts"];
+/// Not found yet: no workload so far makes a cached session err. To be closed, not to be kept.
+const NOT_FOUND_YET: [&str; 1] = ["fresh-verdicts"];
 /// Seeds that failed, by what was wrong then.
 const REGRESSIONS: [(u64, &str); 8] = [
     (
@@ -38,7 +38,7 @@ const REGRESSIONS: [(u64, &str); 8] = [
 #[test]
 fn every_missing_protection_is_found() {
     for (name, _) in MUTATIONS {
-        if NEVER_MISSED.contains(&name) {
+        if NOT_FOUND_YET.contains(&name) {
             continue;
         }
         let Some(protections) = all_but(name) else {
