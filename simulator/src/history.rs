@@ -32,11 +32,11 @@ impl HistoryWatch {
             return Vec::new();
         }
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let overwritten = writes
+
+        writes
             .iter()
             .filter_map(|write| note(&mut rows, write))
-            .collect();
-        overwritten
+            .collect()
     }
 }
 

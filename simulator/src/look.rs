@@ -136,14 +136,14 @@ fn faults_of_instance(row: &Row, history: &[&Row]) -> Vec<String> {
 
 /// What the row says otherwise than history about the end.
 fn ending(own: &[&Row], status: OrchestrationStatus, output: Option<&str>) -> Option<String> {
-    let ends = own.iter().filter_map(|row| {
+    let mut ends = own.iter().filter_map(|row| {
         let event = history_row::row_to_event(row).ok()?;
         match event.kind {
             EventKind::ExecutionCompleted(completed) => Some(completed),
             _ => None,
         }
     });
-    let completed = ends.last()?;
+    let completed = ends.next_back()?;
     // A failure is told in other words there.
     let is_failure = status == OrchestrationStatus::Failed;
     let agrees =

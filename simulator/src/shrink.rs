@@ -30,10 +30,10 @@ pub fn shrink(options: &Options, report: Report, max_runs: usize) -> (Options, R
             let report = run(&tried);
             runs += 1;
             let fails_so = report.violations.iter().any(|v| shape(v) == wanted);
-            if !fails_so {
-                start = end;
-            } else {
+            if fails_so {
                 best = (tried, report);
+            } else {
+                start = end;
             }
         }
         chunk /= 2;
@@ -44,6 +44,6 @@ pub fn shrink(options: &Options, report: Report, max_runs: usize) -> (Options, R
 /// A violation without what differs from run to run.
 fn shape(violation: &str) -> String {
     let words = violation.split_whitespace();
-    let is_plain = |word: &&str| word.chars().all(|c| c.is_alphabetic());
+    let is_plain = |word: &&str| word.chars().all(char::is_alphabetic);
     words.filter(is_plain).take(5).collect::<Vec<_>>().join(" ")
 }

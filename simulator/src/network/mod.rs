@@ -115,15 +115,12 @@ impl Network {
         }
         drop(self.world.travels.spawn(travel.go(fate, answer)));
         let limit = Duration::from_secs(TIME_LIMIT_SECONDS);
-        let result = match self.world.env.timeout(limit, answered).await {
-            Ok(Ok(result)) => result,
-            _ => {
-                return Err(StorageError::new(
-                    unanswered(operation),
-                    operation.name(),
-                    resource,
-                ));
-            }
+        let Ok(Ok(result)) = self.world.env.timeout(limit, answered).await else {
+            return Err(StorageError::new(
+                unanswered(operation),
+                operation.name(),
+                resource,
+            ));
         };
         let ticks = self.world.env.now().ticks();
         let date = Timestamp::from_ticks(ticks - ticks % TICKS_PER_SECOND);
