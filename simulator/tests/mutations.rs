@@ -9,7 +9,7 @@ const MAX_SEEDS: u64 = 1_000;
 /// Not found yet: no workload so far makes a cached session err. To be closed, not to be kept.
 const NOT_FOUND_YET: [&str; 1] = ["fresh-verdicts"];
 /// Seeds that failed, by what was wrong then.
-const REGRESSIONS: [(u64, &str); 8] = [
+const REGRESSIONS: [(u64, &str); 9] = [
     (
         6,
         "a start ran again over the execution that continued its own",
@@ -33,6 +33,10 @@ const REGRESSIONS: [(u64, &str); 8] = [
     ),
     (240, "an answer was taken up by the start that it came with"),
     (28, "a child's start ran again after it continued as new"),
+    (
+        1020,
+        "a finished child that was started again told its parent nothing",
+    ),
 ];
 
 #[test]

@@ -209,11 +209,7 @@ impl Converter<'_> {
     }
 
     fn complete(&mut self, started: &ExecutionStarted, id: i32, end: Completion) {
-        let forgotten = started
-            .tags
-            .as_ref()
-            .is_some_and(|tags| tags.get(FIRE_AND_FORGET_TAG).is_some());
-        if let Some(parent) = started.parent.as_ref().filter(|_| !forgotten)
+        if let Some(parent) = started.parent.as_ref().filter(|_| !is_forgotten(started))
             && let Some(answer) = answer_to_parent(parent.task_schedule_id, &end, self.options)
         {
             let message = self.message(answer, parent.instance.clone());
@@ -256,6 +252,38 @@ impl Converter<'_> {
             orchestration_tags: None,
         }
     }
+}
+
+/// The answer of a finished child, once more: for a parent whose call came again because its episode
+/// was not committed, and that may have lost the first answer meanwhile. `None` unless the state is
+/// of a child that has ended and whose parent waits. Details of failures are not stored and so not
+/// said again.
+pub fn answer_again(
+    state: &RuntimeState,
+    options: &EpisodeOptions,
+    stamps: &mut dyn Stamps,
+) -> Option<TaskMessage> {
+    let (started, completed) = (state.started()?, state.completed()?);
+    let parent = started.parent.as_ref()?;
+    if is_forgotten(started) {
+        return None;
+    }
+    let end = Completion {
+        failure: completed.failure.clone(),
+        ..Completion::new(completed.status, completed.result.clone())
+    };
+    let answer = answer_to_parent(parent.task_schedule_id, &end, options)?;
+    Some(TaskMessage {
+        event: HistoryEvent::new(stamps.now(), answer),
+        target: parent.instance.clone(),
+        orchestration_tags: None,
+    })
+}
+
+/// Whether nobody waits for the execution's end (chapter 04 §6.6).
+fn is_forgotten(started: &ExecutionStarted) -> bool {
+    let tags = started.tags.as_ref();
+    tags.is_some_and(|tags| tags.get(FIRE_AND_FORGET_TAG).is_some())
 }
 
 /// Tags of the sender's execution context: `{}` if it has none.

@@ -19,7 +19,8 @@ pub(crate) enum Ran {
 }
 
 impl WorkerContext {
-    fn episode_options(&self) -> EpisodeOptions {
+    /// How this worker's episodes are recorded.
+    pub(crate) fn episode_options(&self) -> EpisodeOptions {
         let settings = self.hub.settings();
         EpisodeOptions {
             keeps_duplicates: !settings.protections.duplicate_drop,

@@ -1,6 +1,6 @@
 //! Messages that no episode takes: nothing new in them, no such instance, or it has ended.
 
-use durabletask_core::episode::RuntimeState;
+use durabletask_core::episode::{RuntimeState, answer_again};
 use durabletask_core::{EventKind, OrchestrationStatus};
 
 use super::Loaded;
@@ -8,6 +8,7 @@ use super::drive::{Driver, Left};
 use super::judge::{self, MAX_PENDING_DELIVERIES};
 use crate::error::TaskHubError;
 use crate::queue::inbound::Inbound;
+use crate::queue::outbox::{SenderIdentity, Sending};
 use crate::wire::instance_row::InstanceRow;
 
 impl Driver {
@@ -23,8 +24,45 @@ impl Driver {
             self.repair(&loaded.state, &loaded.blobs, row.as_ref())
                 .await?;
         }
+        self.answer_again(&loaded.state, &known).await?;
         self.delete(known);
         Ok(self.keep(loaded))
+    }
+
+    /// A parent that starts a finished child again did not commit the first call, and may have lost
+    /// its answer: answers that no history expects are thrown away in the end. So it is told once
+    /// more; one that it has already, it drops. One queue transaction, only for such a start.
+    async fn answer_again(
+        &self,
+        state: &RuntimeState,
+        messages: &[Inbound],
+    ) -> Result<(), TaskHubError> {
+        let is_call = |m: &Inbound| {
+            let started = m.message().event.as_started();
+            started.is_some_and(|started| started.parent.is_some())
+        };
+        if !messages.iter().any(is_call) {
+            return Ok(());
+        }
+        let hub = &self.context.hub;
+        let options = self.context.episode_options();
+        let Some(message) = answer_again(state, &options, &mut hub.clone()) else {
+            return Ok(());
+        };
+        let sender = SenderIdentity {
+            instance: state
+                .started()
+                .map(|started| started.instance.clone())
+                .unwrap_or_default(),
+            episode: i32::try_from(state.episodes()).ok(),
+        };
+        let sending = Sending {
+            queue: hub.control_queue_of(&message.target.instance_id),
+            message,
+            sequence_number: hub.next_sequence_numbers(1),
+        };
+        hub.send(&sending, &sender).await?;
+        Ok(())
     }
 
     /// A message to an execution that is not the stored one may have made it so, and its commit may
@@ -91,6 +129,7 @@ impl Driver {
         if is_started {
             self.repair(&loaded.state, &loaded.blobs, row.as_ref())
                 .await?;
+            self.answer_again(&loaded.state, &messages).await?;
         }
         let unstarted = row.filter(|row| is_unstarted(row, &loaded.state));
         let messages = self.treat_unstarted(unstarted, messages).await?;
