@@ -257,10 +257,6 @@ impl Stamps for TaskHub {
     fn now(&mut self) -> Timestamp {
         self.stamp()
     }
-
-    fn new_execution_id(&mut self) -> String {
-        self.new_id()
-    }
 }
 
 impl fmt::Debug for TaskHub {

@@ -27,14 +27,11 @@ pub use errors::{ErrorMode, exception_text, task_failed_event};
 pub use state::RuntimeState;
 pub use trace::execution_trace;
 
-/// Time and ids, which the engine does not make itself.
+/// Time, which the engine does not make itself.
 pub trait Stamps {
     /// The current time, one 100-ns tick later at least than the time it gave before. Two
     /// commits of one worker can be told apart by it (design: unknown outcomes).
     fn now(&mut self) -> Timestamp;
-
-    /// A new execution id: 32 random lower-case hex digits.
-    fn new_execution_id(&mut self) -> String;
 }
 
 /// How episodes are recorded.

@@ -17,22 +17,16 @@ use crate::{
     OrchestrationInstance, Tags, TaskMessage, Timestamp,
 };
 
-/// One tick later each time; ids count up.
+/// One tick later each time.
 #[derive(Debug)]
 pub(crate) struct TestStamps {
     pub(crate) now: Timestamp,
-    executions: u32,
 }
 
 impl Stamps for TestStamps {
     fn now(&mut self) -> Timestamp {
         self.now = self.now.saturating_add(Duration::from_nanos(100));
         self.now
-    }
-
-    fn new_execution_id(&mut self) -> String {
-        self.executions += 1;
-        format!("{:032x}", self.executions)
     }
 }
 
@@ -76,7 +70,6 @@ impl Hub {
             },
             stamps: TestStamps {
                 now: "2026-01-01T00:00:00Z".parse().unwrap(),
-                executions: 0,
             },
             kept: None,
             sent: Vec::new(),

@@ -13,7 +13,6 @@ use crate::error::TaskHubError;
 use crate::hub::OverridableStates;
 use crate::queue::outbox::{SenderIdentity, Sending};
 use crate::wire::instance_row::{self, InstanceRow};
-use crate::wire::large;
 
 /// Attempts to replace the row of an instance that keeps changing.
 const MAX_ROW_ATTEMPTS: usize = 20;
@@ -92,9 +91,7 @@ impl HubClient {
             hub.name(),
             hub.env().now(),
         );
-        let env = hub.env();
-        #[allow(clippy::cast_possible_truncation, reason = "half of a random number")]
-        let moved = large::move_large_values(&mut row, || env.random_u64() as u32);
+        let moved = hub.move_large_values(&mut row);
         for value in moved {
             hub.put_large(&value.blob_name, value.content.into())
                 .await?;

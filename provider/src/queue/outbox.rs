@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use durabletask_core::{EventKind, OrchestrationInstance, TaskMessage, Timestamp};
-use durabletask_storage::{MAX_VISIBILITY_SECONDS, PutCondition};
+use durabletask_storage::{MAX_VISIBILITY_SECONDS, PutCondition, Row};
 
 use crate::TaskHub;
 use crate::error::TaskHubError;
 use crate::wire::large;
+use crate::wire::large::MovedValue;
 use crate::wire::message::{self, MessageData};
 
 /// Who sends, for the envelope (chapter 02 §1.4).
@@ -83,6 +84,13 @@ impl TaskHub {
         let blob = self.send_silently(sending, sender).await?;
         self.wake(&sending.queue);
         Ok(blob)
+    }
+
+    /// Takes too large values out of a row; their blobs are to be written before the row, by
+    /// [`TaskHub::put_large`].
+    pub(crate) fn move_large_values(&self, row: &mut Row) -> Vec<MovedValue> {
+        #[allow(clippy::cast_possible_truncation, reason = "half of a random number")]
+        large::move_large_values(row, || self.env().random_u64() as u32)
     }
 
     /// Writes a blob of the large-message container, which is made when first needed. One blob

@@ -59,9 +59,7 @@ impl TaskHub {
             let sequence = new.first_row + offset;
             let mut row =
                 history_row::event_to_row(event, &partition_key, sequence, new.execution_id);
-            let env = self.env();
-            #[allow(clippy::cast_possible_truncation, reason = "half of a random number")]
-            let moved = large::move_large_values(&mut row, || env.random_u64() as u32);
+            let moved = self.move_large_values(&mut row);
             let mut url = None;
             for value in moved {
                 self.put_large(&value.blob_name, value.content.into())

@@ -160,9 +160,7 @@ impl TaskHub {
     ) -> Result<(), TaskHubError> {
         let now = self.env().now();
         let mut row = instance_row::termination_row(&seen.instance_id, stamped, reason, now);
-        let env = self.env();
-        #[allow(clippy::cast_possible_truncation, reason = "half of a random number")]
-        let moved = large::move_large_values(&mut row, || env.random_u64() as u32);
+        let moved = self.move_large_values(&mut row);
         self.large().refer_by_url(&mut row, &moved);
         for value in moved {
             self.put_large(&value.blob_name, value.content.into())

@@ -27,6 +27,12 @@ impl Clock {
         self.now
     }
 
+    /// An execution id that was not given before.
+    pub(super) fn new_execution_id(&mut self) -> String {
+        self.executions += 1;
+        format!("{:032x}", self.executions)
+    }
+
     pub(super) fn advance_to(&mut self, time: Timestamp) {
         self.now = self.now.max(time);
     }
@@ -36,10 +42,5 @@ impl Stamps for Clock {
     fn now(&mut self) -> Timestamp {
         self.now = self.now.saturating_add(Duration::from_nanos(100));
         self.now
-    }
-
-    fn new_execution_id(&mut self) -> String {
-        self.executions += 1;
-        format!("{:032x}", self.executions)
     }
 }

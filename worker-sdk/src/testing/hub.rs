@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use durabletask_core::episode::{
-    Begun, Episode, EpisodeOptions, ErrorMode, Next, Outbound, RuntimeState, Stamps as _,
-    task_failed_event,
+    Begun, Episode, EpisodeOptions, ErrorMode, Next, Outbound, RuntimeState, task_failed_event,
 };
 use durabletask_core::{
     ActivityExecutor as _, ActivityOutcome, ActivityWork, EventKind, EventRaised, ExecutionStarted,

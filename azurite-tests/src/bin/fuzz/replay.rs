@@ -29,11 +29,6 @@ impl Stamps for Ticks {
         self.0 += 1;
         Timestamp::from_ticks(self.0)
     }
-
-    fn new_execution_id(&mut self) -> String {
-        self.0 += 1;
-        format!("{:032x}", self.0)
-    }
 }
 
 /// A history, and messages that come after it: replays of the same decide the same, a plan keeps
