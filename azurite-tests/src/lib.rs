@@ -10,6 +10,7 @@
 pub mod azurite;
 pub mod catalogue;
 mod dice;
+pub mod extension;
 mod names;
 mod waiting;
 
