@@ -125,13 +125,7 @@ impl Faults {
         } else if is_within(rates.lost) {
             Fate::Lost
         } else if is_within(rates.lands_late) {
-            // Writes of the instance row carry no condition: one that lands late shows an old
-            // state for good. Known, see the README.
-            if operation == Operation::Write {
-                Fate::AnswerLost(there)
-            } else {
-                Fate::LandsLate(late)
-            }
+            Fate::LandsLate(late)
         } else if is_within(rates.twice) && !is_get {
             Fate::Twice(there, late / 20)
         } else {
