@@ -41,3 +41,9 @@ pub fn is_later_generation(later: &str, earlier: &str) -> bool {
     .take(MAX_GENERATIONS_APART)
     .any(|id| id == later)
 }
+
+/// Whether an execution id was derived by us, as those of children and later generations are.
+/// Random ones, of clients and of .NET, are of another version.
+pub fn is_derived_id(execution_id: &str) -> bool {
+    Uuid::try_parse(execution_id).is_ok_and(|id| id.get_version() == Some(uuid::Version::Sha1))
+}

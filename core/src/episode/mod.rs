@@ -24,7 +24,7 @@ use crate::{
 use convert::{Converter, Outboxes};
 
 pub use convert::answer_again;
-pub use derived::is_later_generation;
+pub use derived::{is_derived_id, is_later_generation};
 pub use errors::{ErrorMode, exception_text, task_failed_event};
 pub use state::RuntimeState;
 pub use trace::execution_trace;
