@@ -8,11 +8,11 @@
 //! ```
 
 pub mod azurite;
-pub mod catalogue;
 mod dice;
 mod names;
 mod waiting;
 
 pub use dice::Dice;
+pub use durabletask_catalogue as catalogue;
 pub use names::{unique_hub, unique_name};
 pub use waiting::eventually;
