@@ -17,6 +17,7 @@ use crate::faults::{FaultId, Faults};
 use crate::history::HistoryWatch;
 use crate::look;
 use crate::network::{Timers, World};
+use crate::plot::Plot;
 use crate::program::Gate;
 use crate::trace::Trace;
 
@@ -116,7 +117,40 @@ fn settings(options: &Options) -> HubSettings {
         settings.partition_management = PartitionManagement::Safe;
     }
     settings.sticky_sessions = dice.below(4) != 0;
+    if Plot::of(options.seed) == Plot::Everything {
+        unusual(&mut settings, &mut dice);
+    }
     settings
+}
+
+/// All managers, small buffers, two apps that take turns.
+fn unusual(settings: &mut HubSettings, dice: &mut Dice) {
+    settings.partition_management = match dice.below(3) {
+        0 => PartitionManagement::Table,
+        1 => PartitionManagement::Safe,
+        _ => PartitionManagement::Legacy,
+    };
+    settings.use_app_lease = dice.below(3) == 0;
+    settings.app_lease_acquire_interval = Duration::from_secs(20);
+    if dice.below(2) == 0 {
+        settings.control_queue_batch_size = 3;
+        settings.control_queue_buffer_threshold = 5;
+        settings.max_concurrent_activities = 2;
+        settings.max_concurrent_orchestrators = 2;
+        settings.session_cache_max_bytes = 20_000;
+    }
+}
+
+/// The settings of the `n`-th worker: with an app lease, there are two apps.
+fn of_app(settings: &HubSettings, n: u64) -> HubSettings {
+    let app_name = match n {
+        0 => "first",
+        _ => "second",
+    };
+    HubSettings {
+        app_name: app_name.to_owned(),
+        ..settings.clone()
+    }
 }
 
 async fn whole(world: &Arc<World>, settings: &HubSettings, seed: u64) {
@@ -125,9 +159,9 @@ async fn whole(world: &Arc<World>, settings: &HubSettings, seed: u64) {
         return;
     }
     let (gate, flaky) = (Gate::default(), Flaky::default());
-    let post = |name: &str| Post::new(world, settings, name, &gate, &flaky);
+    let post = |name: &str, n| Post::new(world, &of_app(settings, n), name, &gate, &flaky);
     let count = 2 + Dice::of(seed, "workers", 0).below(2);
-    let posts: Vec<Arc<Post>> = (0..count).map(|n| post(&format!("w{n}"))).collect();
+    let posts: Vec<Arc<Post>> = (0..count).map(|n| post(&format!("w{n}"), n)).collect();
     for post in &posts {
         drop(world.travels.spawn(post.clone().keep_manned(seed)));
     }
@@ -152,7 +186,7 @@ async fn whole(world: &Arc<World>, settings: &HubSettings, seed: u64) {
     }
     // Timers become due, and blobs so old that the sweeper looks at them.
     world.env.sleep(REST).await;
-    let last = post("last");
+    let last = post("last", 0);
     drop(world.travels.spawn(last.clone().keep_manned(seed)));
     look::until_quiet(world, settings).await;
     last.close();
@@ -165,7 +199,9 @@ async fn tidy_up(world: &Arc<World>, settings: &HubSettings, adrift: Vec<Adrift>
     for left in adrift {
         match left {
             Adrift::Started(id) => client.end(&id).await,
-            Adrift::Purged(id) => drop(client.purge(&id).await),
+            Adrift::Purged(id) => {
+                client.purge(&id).await;
+            }
         }
     }
 }

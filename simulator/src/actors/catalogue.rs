@@ -122,7 +122,11 @@ impl Actor {
         };
         let said = status.output.unwrap_or_default();
         let last = status.custom_status.as_deref();
-        let is_told = name != "Status" || last.is_some_and(|last| last.contains("second"));
+        // A custom status is in no history: what the last commit had not yet written of it is lost
+        // with the worker, as with .NET.
+        let is_told = name != "Status"
+            || self.world.faults.has_struck()
+            || last.is_some_and(|last| last.contains("second"));
         if !end.is(status.runtime_status, &said) || !is_told {
             let (id, is) = (&self.id, status.runtime_status);
             let (said, end) = (short(said), short(format!("{end:?}")));
