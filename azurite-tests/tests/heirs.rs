@@ -37,7 +37,7 @@ fn worker(connection: &str, hub: &str, name: &str) -> Child {
 
 async fn partitions_of(hub: &TaskHub, name: &str) -> usize {
     let overview = hub_overview(hub.account(), hub.settings()).await.unwrap();
-    let owners = overview.partitions.iter().map(|p| p.owner.as_deref());
+    let owners = overview.partitions.iter().map(|p| p.owner());
     owners.filter(|owner| *owner == Some(name)).count()
 }
 

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use durabletask_storage::wrappers::Operation;
 use durabletask_storage::{
-    Blob, BlobPage, Blobs, ETag, MessageHandle, Page, PeekedMessage, PutCondition, Query, Queues,
-    ReceivedMessage, Result, Row, RowKeys, SentMessage, Tables, UpdatedMessage, Write,
+    Blob, BlobPage, Blobs, ContainerInfo, ETag, MessageHandle, Page, PeekedMessage, PutCondition,
+    Query, Queues, ReceivedMessage, Result, Row, RowKeys, SentMessage, Tables, UpdatedMessage,
+    Write,
 };
 
 use super::Network;
@@ -280,7 +281,7 @@ impl Blobs for Network {
         .await
     }
 
-    async fn list_containers(&self, prefix: &str) -> Result<Vec<String>> {
+    async fn list_containers(&self, prefix: &str) -> Result<Vec<ContainerInfo>> {
         let own_prefix = prefix.to_owned();
         self.request(Operation::ListContainers, prefix, move |world| {
             let own_prefix = own_prefix.clone();
