@@ -17,7 +17,7 @@ pub mod wrappers;
 
 use std::sync::Arc;
 
-pub use blob::{Blob, BlobInfo, BlobPage, Blobs, PutCondition};
+pub use blob::{Blob, BlobInfo, BlobPage, Blobs, ContainerInfo, PutCondition};
 pub use clock::ServiceClock;
 pub use env::{Env, Scope, VirtualEnv};
 pub use error::{ErrorKind, Result, StorageError};

@@ -157,7 +157,7 @@ impl TaskHub {
         rows: &[Row],
     ) -> Result<PurgeCounts, TaskHubError> {
         let (tables, table) = (&self.account().tables, &self.tables().history);
-        let writes = rows.iter().map(|row| delete(row));
+        let writes = rows.iter().map(delete);
         let mut counts = PurgeCounts {
             storage_requests: 1,
             ..PurgeCounts::default()
