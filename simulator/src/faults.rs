@@ -90,6 +90,11 @@ impl Faults {
         }
     }
 
+    /// What decides everything.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Whether that fault strikes; noted if it does.
     pub(crate) fn strikes(&self, fault: FaultId) -> bool {
         let mut state = self.lock();
