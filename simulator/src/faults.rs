@@ -166,6 +166,11 @@ impl Faults {
         self.lock().is_over = true;
     }
 
+    /// Whether no fault strikes any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().is_over
+    }
+
     /// Whether any fault struck so far.
     pub(crate) fn has_struck(&self) -> bool {
         !self.lock().struck.is_empty()
