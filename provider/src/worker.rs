@@ -156,6 +156,10 @@ impl HubWorker {
         self.context.scope.abort();
     }
 
+    pub(crate) fn context(&self) -> &WorkerContext {
+        &self.context
+    }
+
     /// The hub it works for.
     pub fn hub(&self) -> &TaskHub {
         &self.context.hub

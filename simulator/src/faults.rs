@@ -90,6 +90,11 @@ impl Faults {
         }
     }
 
+    /// What decides everything.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Whether that fault strikes; noted if it does.
     pub(crate) fn strikes(&self, fault: FaultId) -> bool {
         let mut state = self.lock();
@@ -153,6 +158,11 @@ impl Faults {
     /// No fault strikes any more.
     pub(crate) fn end(&self) {
         self.lock().is_over = true;
+    }
+
+    /// Whether no fault strikes any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().is_over
     }
 
     /// Whether any fault struck so far.

@@ -133,11 +133,22 @@ impl HeldMessages {
         loop {
             let mut freed = std::pin::pin!(self.0.room.notified());
             freed.as_mut().enable();
-            if self.0.buffered.load(Ordering::Acquire) < threshold {
+            if self.buffered() < threshold {
                 return;
             }
             freed.await;
         }
+    }
+
+    /// Control messages that count against the buffer threshold.
+    pub(crate) fn buffered(&self) -> usize {
+        self.0.buffered.load(Ordering::Acquire)
+    }
+
+    /// Messages held, and renewals planned.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let maps = self.0.lock();
+        (maps.by_id.len(), maps.due.len())
     }
 
     /// Everything that is held now.

@@ -382,6 +382,12 @@ impl SessionStore {
         }
     }
 
+    /// All sessions, and the bytes of those that are idle.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.sessions.len(), inner.idle_bytes)
+    }
+
     /// Sessions with work under way, and idle ones in memory.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let inner = self.lock();
