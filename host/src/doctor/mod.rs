@@ -87,8 +87,8 @@ async fn troubles(client: &HubClient) -> Result<Vec<Trouble>, Failure> {
         let messages = output::count(poison, "message");
         troubles.push(Trouble {
             sentence: format!(
-                "{messages} failed too often and set aside; look with `durabletask poison list`, \
-                 and requeue when the cause is gone"
+                "{messages} set aside after too many failures; look with `durabletask poison \
+                 list`, and requeue when the cause is gone"
             ),
             repair: None,
         });

@@ -96,7 +96,7 @@ impl Recorded {
             .collect()
     }
 
-    async fn delete(self) {
+    fn delete(self) {
         let ended = self.desk.run("hub delete --yes");
         assert_eq!(ended.code, 0, "{}", ended.err);
         assert_eq!(self.desk.run("instances list").code, 3);
@@ -182,7 +182,7 @@ async fn safe_owners_and_those_who_are_to_follow_are_shown() {
         refused.err
     );
     std::fs::remove_file(file).unwrap();
-    hub.delete().await;
+    hub.delete();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,7 +239,7 @@ async fn legacy_owners_are_shown_and_lost_records_made_anew() {
 
     // The lease of the other app guards its container.
     blobs.release_lease(&container, None, &app).await.unwrap();
-    hub.delete().await;
+    hub.delete();
 }
 
 /// Every command that looks, on what .NET has written.
@@ -259,10 +259,8 @@ async fn look_at(scenario: &str) {
         let shown = desk.run_with(&["instances", "show", id, "--json"]).json();
         assert_eq!(shown["runtimeStatus"], instance["runtimeStatus"]);
         let waited = desk.run_with(&["instances", "wait", id, "--timeout", "30"]);
-        let expected = match &shown["runtimeStatus"] == "Completed" {
-            true => 0,
-            false => 4,
-        };
+        let is_completed = &shown["runtimeStatus"] == "Completed";
+        let expected = if is_completed { 0 } else { 4 };
         assert_eq!(waited.code, expected, "{}", waited.err);
         let history = desk
             .run_with(&["instances", "history", id, "--json"])
@@ -280,5 +278,5 @@ async fn look_at(scenario: &str) {
     let purged = desk.run_with(&["instances", "purge", id, "--yes", "--json"]);
     assert_eq!(purged.json()["instances"], 1);
     assert_eq!(desk.run_with(&["instances", "purge", id, "--yes"]).code, 3);
-    hub.delete().await;
+    hub.delete();
 }
