@@ -9,6 +9,8 @@ pub mod conformance;
 pub mod embedded;
 pub mod env;
 mod error;
+mod failure;
+mod limits;
 mod queue;
 mod table;
 pub mod wrappers;
