@@ -61,13 +61,19 @@ pub(crate) async fn run(client: &HubClient, repair: bool, out: Output) -> Result
         });
         out.report(&json, &done_or_not(&trouble.sentence, is_repaired))?;
     }
-    sweep(client, repair, &mut left, out).await?;
+    let looked_at = sweep(client, repair, &mut left, out).await?;
     match left.all {
-        0 => Ok(()),
-        all => Err(Failure::NotWell {
-            wrong: output::count(all, "thing"),
-            repairable: left.repairable,
-        }),
+        0 => {
+            eprintln!("{looked_at}: nothing is wrong.");
+            Ok(())
+        }
+        all => {
+            eprintln!("{looked_at}.");
+            Err(Failure::NotWell {
+                wrong: output::count(all, "thing"),
+                repairable: left.repairable,
+            })
+        }
     }
 }
 
@@ -107,13 +113,13 @@ async fn mend(client: &HubClient, repair: &Repair) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Looks through instances and blobs.
+/// Looks through instances and blobs; how many there were, in words.
 async fn sweep(
     client: &HubClient,
     repair: bool,
     left: &mut Left,
     out: Output,
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
     let options = SweepOptions {
         dry_run: !repair,
         ..SweepOptions::default()
@@ -137,12 +143,9 @@ async fn sweep(
     let report = swept.await?;
     drop(progress);
     told?;
-    eprintln!(
-        "Looked at {} and {}.",
-        output::count(report.instances, "quiet instance"),
-        output::count(report.blobs, "blob")
-    );
-    Ok(())
+    let instances = output::count(report.instances, "quiet instance");
+    let blobs = output::count(report.blobs, "blob");
+    Ok(format!("Looked at the hub, {instances} and {blobs}"))
 }
 
 fn tell(finding: &Finding, out: Output) -> io::Result<()> {
