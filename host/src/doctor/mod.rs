@@ -86,8 +86,7 @@ async fn troubles(client: &HubClient) -> Result<Vec<Trouble>, Failure> {
     let hub = client.hub();
     let overview = hub_overview(hub.account(), hub.settings()).await?;
     let mut troubles = structure::missing(hub, &overview).await?;
-    troubles.extend(messages::unread(&overview));
-    troubles.extend(messages::unsettled(hub).await?);
+    troubles.extend(messages::unsettled(hub, &overview).await?);
     let poison = client.poison_messages().await?.len() as u64;
     if poison > 0 {
         let messages = output::count(poison, "message");
