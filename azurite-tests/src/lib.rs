@@ -8,7 +8,6 @@
 //! ```
 
 pub mod azurite;
-pub mod catalogue;
 mod dice;
 mod names;
 mod owners;
@@ -17,6 +16,7 @@ mod verdict;
 mod waiting;
 
 pub use dice::Dice;
+pub use durabletask_catalogue as catalogue;
 pub use names::{unique_hub, unique_name};
 pub use owners::{is_even, owners};
 pub use skew::system_with_clock_off;

@@ -62,7 +62,11 @@ impl Failure {
             | Self::TaskHub(TaskHubError::NoSuchInstance { .. }) => 3,
             Self::NotCompleted { .. }
             | Self::Ended { .. }
-            | Self::TaskHub(TaskHubError::NotFailed { .. } | TaskHubError::NotFinished { .. }) => 4,
+            | Self::TaskHub(
+                TaskHubError::NotFailed { .. }
+                | TaskHubError::NotFinished { .. }
+                | TaskHubError::AlreadyExists { .. },
+            ) => 4,
             Self::TaskHub(TaskHubError::TimedOut { .. }) => 5,
             _ => 1,
         })

@@ -1,6 +1,8 @@
 //! The three services over a network: every method owns its arguments, because requests outlive
 //! their callers.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use durabletask_storage::wrappers::Operation;
@@ -11,6 +13,10 @@ use durabletask_storage::{
 };
 
 use super::Network;
+
+fn seconds(count: u32) -> Duration {
+    Duration::from_secs(count.into())
+}
 
 #[async_trait]
 impl Queues for Network {
@@ -53,11 +59,14 @@ impl Queues for Network {
             let own_queue = own_queue.clone();
             let own_text = own_text.clone();
             Box::pin(async move {
-                world
+                let sent = world
                     .account
                     .queues
                     .put_message(&own_queue, &own_text, invisible_seconds)
-                    .await
+                    .await?;
+                let due = world.env.monotonic() + seconds(invisible_seconds.unwrap_or_default());
+                world.timers.sent(&own_queue, &sent.handle.id, due);
+                Ok(sent)
             })
         })
         .await
@@ -133,7 +142,9 @@ impl Queues for Network {
                     .account
                     .queues
                     .delete_message(&own_queue, &own_handle)
-                    .await
+                    .await?;
+                world.timers.deleted(&own_handle.id);
+                Ok(())
             })
         })
         .await
