@@ -71,7 +71,7 @@ fn moments(
 /// Sessions that are in memory and have nothing to do do not hold a partition up.
 #[test]
 fn a_partition_changes_hands_within_a_second_and_is_read_at_once() {
-    // covers: R5-05 R5-21 R5-37
+    // covers: R5-05 R5-21 R5-35 R5-36 R5-37
     for management in [Table, Safe, Legacy] {
         let mut settings = settings().with_partition_count(PARTITIONS);
         settings.partition_management = management;
@@ -104,6 +104,15 @@ fn a_partition_changes_hands_within_a_second_and_is_read_at_once() {
             let is_read = |call: &Seen| {
                 call.operation == Operation::GetMessages && call.resource.ends_with("-control-00")
             };
+            // The victim of a theft knows by its next renewal, 10 s later at most.
+            let known = if management == Legacy { 10 } else { 0 };
+            let silent = released + Duration::from_secs(known);
+            let reads = |call: &Seen| is_read(call) && call.began > silent;
+            assert_eq!(first(&alpha, reads), None, "{management:?}");
+            let steals = |call: &Seen| {
+                call.operation == Operation::ChangeLease && call.resource.contains("/ownership/")
+            };
+            assert_eq!(first(&beta, steals), None);
             let read = first(&beta, is_read).expect("its new owner reads it");
             let gap = read
                 .checked_sub(acquired)
