@@ -15,6 +15,7 @@ use crate::TaskHub;
 use crate::dispatch::names::UnknownNames;
 use crate::dispatch::{Pending, WorkerContext};
 use crate::error::TaskHubError;
+use crate::hub::Unregistered;
 use crate::partition::{PartitionHost, PartitionId, PartitionManager};
 use crate::poison::Failures;
 use crate::queue::control::ControlQueue;
@@ -58,8 +59,8 @@ impl fmt::Debug for Executors {
 }
 
 impl HubWorker {
-    /// Starts reading: partitions as the manager acquires them, activities at once. All tasks
-    /// belong to a scope of their own under the hub's [`Env`](durabletask_storage::Env). The hub
+    /// Starts reading: partitions as the manager acquires them, activities at once unless the
+    /// executor runs none. All tasks belong to a scope of their own under the hub's [`Env`](durabletask_storage::Env). The hub
     /// must exist in storage.
     pub fn start(hub: TaskHub, executors: Executors, manager: Arc<dyn PartitionManager>) -> Self {
         let settings = hub.settings();
@@ -88,7 +89,11 @@ impl HubWorker {
         let queues = context.hub.account().queues.clone();
         let env = context.hub.env().clone();
         drop(scope.spawn(context.held.clone().renew_forever(env, queues)));
-        drop(scope.spawn(context.clone().read_work_items()));
+        // Who can run no activity would only hold up those of others (R5-04).
+        let fails_unknown = context.hub.settings().unregistered == Unregistered::Fail;
+        if fails_unknown || !context.activities.names().is_empty() {
+            drop(scope.spawn(context.clone().read_work_items()));
+        }
         drop(scope.spawn(context.clone().keep_retention()));
         drop(scope.spawn(context.clone().keep_sweeping()));
         let host = Arc::new(Partitions {

@@ -8,6 +8,7 @@ mod arrival;
 mod commit_order;
 mod crashes;
 mod generations;
+mod handover;
 mod large;
 mod limits;
 mod malformed;
