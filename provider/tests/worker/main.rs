@@ -11,6 +11,7 @@ mod generations;
 mod large;
 mod limits;
 mod malformed;
+mod memory;
 mod renewal;
 mod repair;
 mod secrets;
