@@ -100,6 +100,8 @@ impl WorkerContext {
             if queue.is_released() {
                 break;
             }
+            // Whatever became visible until now, this receive finds.
+            queue.signal.take_due(env.monotonic());
             let received = self
                 .hub
                 .account()
