@@ -36,11 +36,12 @@ mod tests {
 
     #[test]
     fn what_is_given_out_counts() {
-        let before = Heap::now().unwrap();
-        let memory = std::hint::black_box(vec![1_u8; 64 << 20]);
+        // Much more than what other tests take and give back meanwhile.
+        let (before, bytes) = (Heap::now().unwrap(), 1 << 30);
+        let memory = std::hint::black_box(vec![0_u8; bytes]);
         let during = Heap::now().unwrap();
-        assert!(during.live >= before.live + memory.len());
+        assert!(during.live > before.live + bytes / 2);
         drop(memory);
-        assert!(Heap::now().unwrap().live + (32 << 20) < during.live);
+        assert!(Heap::now().unwrap().live + bytes / 2 < during.live);
     }
 }
