@@ -8,11 +8,17 @@
 //! ```
 
 pub mod azurite;
-pub mod catalogue;
 mod dice;
 mod names;
+mod owners;
+mod skew;
+mod verdict;
 mod waiting;
 
 pub use dice::Dice;
+pub use durabletask_catalogue as catalogue;
 pub use names::{unique_hub, unique_name};
+pub use owners::{is_even, owners};
+pub use skew::system_with_clock_off;
+pub use verdict::Verdict;
 pub use waiting::eventually;

@@ -6,6 +6,10 @@ use std::sync::Arc;
 
 use crate::{Command, FailureDetails, HistoryEvent, OrchestrationInstance, Tags, TraceContext};
 
+/// Name of the activity that sends an HTTP request for an orchestrator. A Functions host runs it
+/// itself; a Rust worker does if it is told to (chapter 05 §8.1).
+pub const HTTP_ACTIVITY_NAME: &str = "BuiltIn::HttpActivity";
+
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

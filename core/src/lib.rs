@@ -10,6 +10,7 @@ mod executor;
 mod failure;
 #[cfg(test)]
 mod harness;
+pub mod http_date;
 mod ids;
 mod message;
 pub mod replay;
@@ -17,6 +18,7 @@ mod status;
 mod tags;
 mod text;
 mod time;
+pub mod time_span;
 mod trace;
 mod version;
 
@@ -27,7 +29,7 @@ pub use event::{
 };
 pub use executor::{
     ActivityExecutor, ActivityOutcome, ActivityWork, BoxFuture, EpisodeResult, EpisodeWork,
-    ExecutorError, OrchestrationExecutor, OrchestrationRun,
+    ExecutorError, HTTP_ACTIVITY_NAME, OrchestrationExecutor, OrchestrationRun,
 };
 pub use failure::FailureDetails;
 pub use ids::{

@@ -14,6 +14,8 @@ mod look;
 mod machine;
 mod mutation;
 mod network;
+mod notes;
+mod plot;
 mod program;
 mod run;
 mod shrink;

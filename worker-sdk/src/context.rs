@@ -10,8 +10,8 @@ use ::futures::future::{self, Either};
 use durabletask_core::episode::execution_trace;
 use durabletask_core::replay::{CallSite, ContinueOptions, ReceivedEvent, SubOrchestrationCall};
 use durabletask_core::{
-    ExecutionStarted, MAX_TAG_BYTES, OrchestrationInstance, ParentInstance, Tags, Timestamp,
-    TraceContext,
+    ExecutionStarted, HTTP_ACTIVITY_NAME, MAX_TAG_BYTES, OrchestrationInstance, ParentInstance,
+    Tags, Timestamp, TraceContext,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,11 +19,13 @@ use uuid::Uuid;
 
 use crate::failure::TIME_LIMIT_EXCEEDED;
 use crate::futures::{Call, EventWait, Timer};
+use crate::http::Polling;
 use crate::retry::Called;
 use crate::shared::{Shared, State};
 use crate::task::version_of;
 use crate::{
-    Activity, Argument, CallOptions, ChildOptions, Failure, Orchestrator, Result, payload,
+    Activity, Argument, CallOptions, ChildOptions, Failure, HttpRequest, HttpResponse,
+    Orchestrator, Result, payload,
 };
 
 /// Largest custom status, as the Functions extension has it.
@@ -156,8 +158,32 @@ impl OrchestrationContext {
                     input,
                     tags,
                 };
-                let key = self.0.call(|state| state.start_call(called, retry, at));
+                let key = self
+                    .0
+                    .call(|state| state.start_call(called, retry, None, at));
                 Call::new(&self.0, key, name)
+            }
+            Err(failure) => Call::failed(failure),
+        }
+    }
+
+    /// Sends an HTTP request, by whichever worker or Functions host of the hub does so: a Rust
+    /// worker if it was told to ([`durable_http`](crate::WorkerBuilder::durable_http)). It is sent
+    /// at least once.
+    ///
+    /// An answer of 202 is followed up, unless the request says otherwise: after the pause that
+    /// its `Retry-After` asks for (else `httpSettings.defaultAsyncRequestSleepTimeMilliseconds`)
+    /// the address in `Location` is asked, until the answer is another one. That takes a timer and
+    /// an activity each time. An answer of 202 without a usable `Location` is returned. Secrets go
+    /// to the original server only: polls of others leave out `Authorization`, `Cookie` and token.
+    #[track_caller]
+    pub fn call_http(&self, request: HttpRequest) -> Call<HttpResponse> {
+        let at = Location::caller();
+        match Polling::new(&request, at) {
+            Ok((called, polling)) => {
+                let retry = request.retry;
+                let start = |state: &mut State| state.start_call(called, retry, polling, at);
+                Call::new(&self.0, self.0.call(start), HTTP_ACTIVITY_NAME)
             }
             Err(failure) => Call::failed(failure),
         }
@@ -201,7 +227,9 @@ impl OrchestrationContext {
             Ok(input) => {
                 let retry = options.retry.clone();
                 let called = Called::Child(options.into_call(name, input, false));
-                let key = self.0.call(|state| state.start_call(called, retry, at));
+                let key = self
+                    .0
+                    .call(|state| state.start_call(called, retry, None, at));
                 Call::new(&self.0, key, name)
             }
             Err(failure) => Call::failed(failure),

@@ -244,7 +244,11 @@ impl fmt::Debug for Failure {
 #[serde(rename_all = "PascalCase")]
 struct Exception {
     class_name: Option<String>,
+    /// Type and assembly; exceptions that .NET writes like any object have no class name.
+    #[serde(rename = "$type")]
+    qualified_name: Option<String>,
     message: String,
+    #[serde(alias = "StackTrace")]
     stack_trace_string: Option<String>,
     #[serde(rename = "InnerException")]
     inner: Option<Box<Exception>>,
@@ -252,7 +256,11 @@ struct Exception {
 
 impl Exception {
     fn into_details(self, depth: usize) -> FailureDetails {
-        let class = self.class_name.unwrap_or_else(|| "(unknown)".to_owned());
+        let of_type = |name: String| name.split(',').next().map(str::to_owned);
+        let class = self
+            .class_name
+            .or_else(|| of_type(self.qualified_name?))
+            .unwrap_or_else(|| "(unknown)".to_owned());
         let mut details = FailureDetails::new(class, self.message);
         details.stack_trace = self.stack_trace_string;
         details.inner = self
@@ -325,6 +333,17 @@ mod tests {
         assert_eq!(failure.message(), "late");
         assert_eq!(failure.details().error_type, "System.TimeoutException");
         assert_eq!(failure.details().chain().count(), 2);
+
+        let mut of_http = failed(false);
+        of_http.details = Some(
+            r#"{"$type":"System.Net.Http.HttpRequestException, System.Net.Http",
+                "Message":"refused","StackTrace":"at X"}"#
+                .to_owned(),
+        );
+        let failure = Failure::of_task(of_http);
+        let details = failure.details();
+        assert_eq!(details.error_type, "System.Net.Http.HttpRequestException");
+        assert_eq!(details.stack_trace.as_deref(), Some("at X"));
 
         let mut with_failure = failed(true);
         with_failure.reason = None;

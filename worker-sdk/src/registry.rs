@@ -10,6 +10,7 @@ use durabletask_core::{
     OrchestrationExecutor, OrchestrationRun,
 };
 
+use durabletask_azurestorage::hub::HubSettings;
 use durabletask_storage::Env;
 
 use crate::activity::{RunActivity, run_of};
@@ -73,6 +74,11 @@ impl Registry {
     #[doc(hidden)]
     pub fn use_flavour(&mut self, flavour: Flavour) {
         self.options.flavour = flavour;
+    }
+
+    /// Follows the hub's settings where orchestrators depend on them.
+    pub(crate) fn use_settings(&mut self, settings: &HubSettings) {
+        self.options.http_poll_pause = settings.http_async_sleep;
     }
 
     /// Puts an activity in the place of whatever has its name.

@@ -11,6 +11,7 @@ use durabletask_core::replay::{
 use durabletask_core::{Tags, Timestamp};
 
 use crate::Failure;
+use crate::series::Goes;
 
 type Handler = Arc<dyn Fn(&Failure) -> bool + Send + Sync>;
 
@@ -80,6 +81,10 @@ impl RetryPolicy {
         self.handler = Some(Arc::new(handler));
         self
     }
+
+    pub(crate) const fn policy(&self) -> &replay::RetryPolicy {
+        &self.policy
+    }
 }
 
 impl fmt::Debug for RetryPolicy {
@@ -120,8 +125,6 @@ impl Called {
 
 /// A retried call under way: an attempt, or the timer behind one.
 pub(crate) struct Retried {
-    /// The first attempt, under which whoever awaits the call knows it.
-    pub(crate) first: TaskId,
     called: Called,
     at: CallSite,
     retries: RetryLoop,
@@ -130,24 +133,9 @@ pub(crate) struct Retried {
     last: Option<TaskOutcome>,
 }
 
-/// What the answer to a retried call's current task leads to.
-pub(crate) enum Retrying {
-    /// Another task takes its place.
-    Goes(TaskId, Box<Retried>),
-    /// This is the answer to the call.
-    Ends(TaskOutcome),
-}
-
 impl Retried {
-    pub(crate) fn new(
-        first: TaskId,
-        called: Called,
-        policy: RetryPolicy,
-        now: Timestamp,
-        at: CallSite,
-    ) -> Self {
+    pub(crate) fn new(called: Called, policy: RetryPolicy, now: Timestamp, at: CallSite) -> Self {
         Self {
-            first,
             called,
             at,
             retries: RetryLoop::new(policy.policy, now),
@@ -167,25 +155,24 @@ impl Retried {
         }
     }
 
-    /// Takes up the answer to the current task. .NET does this at once too, whether the call is
-    /// being awaited or not.
+    /// Takes up the answer to the current task.
     pub(crate) fn answered(
-        mut self: Box<Self>,
+        mut self,
         outcome: TaskOutcome,
         retries_it: bool,
         replay: &mut Replay,
-    ) -> Retrying {
+    ) -> Goes<Self> {
         let next = match &outcome {
-            TaskOutcome::Completed(_) => return Retrying::Ends(outcome),
+            TaskOutcome::Completed(_) => return Goes::Ends(outcome),
             TaskOutcome::Fired => match self.last.take() {
-                Some(failure) => return Retrying::Ends(failure),
+                Some(failure) => return Goes::Ends(failure),
                 None => self.called.clone().call(replay, self.at),
             },
             TaskOutcome::Failed(failed) => {
                 let is_final = failed.failure.as_ref().is_some_and(|f| f.is_non_retriable);
                 let after = self.retries.failed(replay.now(), is_final, || retries_it);
                 let due = match after {
-                    AfterFailure::Fail => return Retrying::Ends(outcome),
+                    AfterFailure::Fail => return Goes::Ends(outcome),
                     AfterFailure::Retry(due) => due,
                     AfterFailure::FailAfterTimer(due) => {
                         self.last = Some(outcome);
@@ -195,6 +182,6 @@ impl Retried {
                 replay.create_timer(due, self.at)
             }
         };
-        Retrying::Goes(next, self)
+        Goes::On(next, self)
     }
 }

@@ -277,7 +277,7 @@ impl Drop for Driver {
         // Closed first, so that drops record nothing.
         if let Some(shared) = &self.shared {
             shared.close();
-            shared.drop_retries();
+            shared.drop_series();
         }
         self.drop_body();
     }

@@ -1,10 +1,12 @@
 //! A worker at work.
 
+use std::sync::Arc;
+
 use durabletask_azurestorage::partition::partition_manager;
 use durabletask_azurestorage::{Executors, HubWorker, TaskHub, TaskHubError};
 
-use crate::shutdown_signal;
 use crate::worker::{Worker, WorkerError};
+use crate::{Registry, shutdown_signal};
 
 /// A worker that runs in the background of this process.
 ///
@@ -40,7 +42,9 @@ impl Worker {
         let settings = hub.settings();
         let worker_id = settings.worker_id(hub.env());
         let manager = partition_manager(hub.account(), settings, &worker_id, hub.env());
-        let registry = self.registry();
+        let mut registry = Registry::clone(&self.registry());
+        registry.use_settings(settings);
+        let registry = Arc::new(registry);
         let executors = Executors {
             orchestrators: registry.clone(),
             activities: registry,

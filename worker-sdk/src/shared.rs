@@ -12,7 +12,9 @@ use durabletask_core::replay::{
 use durabletask_core::{ExecutionStarted, OrchestrationInstance, Timestamp};
 
 use crate::RetryPolicy;
-use crate::retry::{Called, Retried, Retrying};
+use crate::http::Polling;
+use crate::retry::{Called, Retried};
+use crate::series::{Goes, Series};
 
 /// Locked for a moment at a time: by a durable call or future inside a poll, or by the driver
 /// between polls. Wakers are called and dropped without the lock, since they may own anything.
@@ -29,9 +31,9 @@ pub(crate) struct State {
     slots: BTreeMap<Key, Slot>,
     /// Running timers that consist of several, by the task that runs now.
     long_timers: BTreeMap<TaskId, Chunk>,
-    /// Retried calls, by the attempt or timer that runs now. They go on even if nobody awaits
-    /// them any more.
-    retried: BTreeMap<TaskId, Box<Retried>>,
+    /// Calls of several tasks, by the attempt, poll or timer that runs now. They go on even if
+    /// nobody awaits them any more.
+    series: BTreeMap<TaskId, Box<Series>>,
     /// Since the last poll began, a durable future was polled with the driver's own waker and is
     /// not ready.
     waited: bool,
@@ -84,7 +86,7 @@ impl Shared {
                 replay: Replay::new(instance.clone(), options),
                 slots: BTreeMap::new(),
                 long_timers: BTreeMap::new(),
-                retried: BTreeMap::new(),
+                series: BTreeMap::new(),
                 waited: false,
                 closed: false,
                 misuse: None,
@@ -165,12 +167,12 @@ impl Shared {
 
     /// A task has its answer: keeps it for whoever waits, if anybody does.
     pub(crate) fn resolve(&self, task: TaskId, outcome: TaskOutcome) {
-        let retried = self.lock().retried.remove(&task);
+        let series = self.lock().series.remove(&task);
         // The handler is user code.
-        let retries_it = retried.as_ref().is_none_or(|call| call.ask(&outcome));
+        let retries_it = series.as_ref().is_none_or(|call| call.ask(&outcome));
         let mut state = self.lock();
-        let waker = if let Some(call) = retried {
-            state.retry(call, outcome, retries_it)
+        let waker = if let Some(call) = series {
+            state.go_on(call, outcome, retries_it)
         } else if let Some(chunk) = state.long_timers.remove(&task) {
             state.next_chunk(chunk, outcome)
         } else {
@@ -204,9 +206,9 @@ impl Shared {
 
     /// Retried calls go on when the function has returned, but not when the run is dropped: their
     /// handlers may hold the context, and so this.
-    pub(crate) fn drop_retries(&self) {
-        let retried = std::mem::take(&mut self.lock().retried);
-        drop(retried);
+    pub(crate) fn drop_series(&self) {
+        let series = std::mem::take(&mut self.lock().series);
+        drop(series);
     }
 
     /// Marks this thread as the one that runs the orchestrator, until the guard is dropped.
@@ -243,7 +245,7 @@ impl Shared {
     pub(crate) fn held_bytes(&self) -> usize {
         let per_slot = size_of::<Slot>() + size_of::<Key>() + size_of::<Waker>();
         let state = self.lock();
-        MAP_NODE_BYTES + state.slots.len() * per_slot + state.retried.len() * size_of::<Retried>()
+        MAP_NODE_BYTES + state.slots.len() * per_slot + state.series.len() * size_of::<Series>()
     }
 }
 
@@ -270,37 +272,42 @@ impl State {
         self.start_task(first)
     }
 
-    /// Makes a call, to be tried again as the policy says.
+    /// Makes a call, to be tried again as the policy says, and then followed by polls.
     pub(crate) fn start_call(
         &mut self,
         called: Called,
         policy: Option<RetryPolicy>,
+        polling: Option<Polling>,
         at: CallSite,
     ) -> Key {
-        let Some(policy) = policy else {
-            let task = called.call(&mut self.replay, at);
-            return self.start_task(task);
-        };
-        let first = called.clone().call(&mut self.replay, at);
-        let retried = Retried::new(first, called, policy, self.replay.now(), at);
-        self.retried.insert(first, Box::new(retried));
+        let now = self.replay.now();
+        let retried = policy.map(|policy| Retried::new(called.clone(), policy, now, at));
+        let first = called.call(&mut self.replay, at);
+        if retried.is_some() || polling.is_some() {
+            let series = Series {
+                first,
+                retried,
+                polling,
+            };
+            self.series.insert(first, Box::new(series));
+        }
         self.start_task(first)
     }
 
-    /// A retried call's current task has its answer.
-    fn retry(
+    /// The current task of a call of several has its answer.
+    fn go_on(
         &mut self,
-        call: Box<Retried>,
+        call: Box<Series>,
         outcome: TaskOutcome,
         retries_it: bool,
     ) -> Option<Waker> {
         let first = call.first;
         match call.answered(outcome, retries_it, &mut self.replay) {
-            Retrying::Goes(task, call) => {
-                self.retried.insert(task, call);
+            Goes::On(task, call) => {
+                self.series.insert(task, call);
                 None
             }
-            Retrying::Ends(outcome) => self.deliver(first, outcome),
+            Goes::Ends(outcome) => self.deliver(first, outcome),
         }
     }
 

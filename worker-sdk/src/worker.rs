@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use durabletask_storage::Env;
 
+use crate::http::HttpActivity;
 use crate::registry::{DuplicateName, Registry};
 use crate::{Activity, Orchestrator};
 
@@ -16,6 +17,9 @@ pub enum WorkerError {
     /// The task hub could not be used.
     #[error(transparent)]
     Hub(#[from] durabletask_azurestorage::TaskHubError),
+    /// Durable HTTP cannot be set up.
+    #[error("durable HTTP cannot be set up: {0}")]
+    Http(#[source] durabletask_storage::StorageError),
     /// The operating system refuses something.
     #[error("the worker cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -34,6 +38,7 @@ pub struct Worker {
 pub struct WorkerBuilder {
     registry: Registry,
     env: Env,
+    durable_http: bool,
     refused: Option<DuplicateName>,
 }
 
@@ -43,6 +48,7 @@ impl Worker {
         WorkerBuilder {
             registry: Registry::new(),
             env: Env::system(),
+            durable_http: false,
             refused: None,
         }
     }
@@ -74,6 +80,17 @@ impl WorkerBuilder {
         self
     }
 
+    /// Sends the HTTP requests of orchestrators: runs `BuiltIn::HttpActivity`, whoever asks for it.
+    /// Without this they are left to other workers and Functions hosts of the hub.
+    ///
+    /// It is a choice, because orchestrators then reach whatever this machine reaches, and get
+    /// tokens for any service by its identity. At most 240 s unless a request says otherwise;
+    /// answers of at most 32 MiB. Needs this machine's trusted certificates.
+    pub fn durable_http(mut self) -> Self {
+        self.durable_http = true;
+        self
+    }
+
     /// Takes time, randomness and background tasks from there.
     pub fn env(mut self, env: Env) -> Self {
         self.env = env;
@@ -84,6 +101,10 @@ impl WorkerBuilder {
     pub fn build(mut self) -> Result<Worker, WorkerError> {
         if let Some(duplicate) = self.refused {
             return Err(duplicate.into());
+        }
+        if self.durable_http {
+            let activity = HttpActivity::new(self.env.clone()).map_err(WorkerError::Http)?;
+            self.registry.add_activity(activity)?;
         }
         self.registry.use_env(self.env.clone());
         if self.env.has_threads() {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use azurite_tests::catalogue::{child, event_or_timeout, hello_sequence, parent, status};
 use durabletask_core::replay::Flavour;
-use durabletask_worker::Registry;
 use durabletask_worker::prelude::*;
+use durabletask_worker::{HttpRequest, Registry};
 use serde_json::{Value, json};
 
 /// All twins.
@@ -28,6 +28,7 @@ pub(crate) fn twins() -> Registry {
     twins.add_orchestrator(call_missing).unwrap();
     twins.add_orchestrator(status_kinds).unwrap();
     twins.add_orchestrator(values).unwrap();
+    twins.add_orchestrator(call_http).unwrap();
     twins
 }
 
@@ -106,6 +107,20 @@ async fn call_missing(ctx: OrchestrationContext, _: ()) -> Result<String> {
         function. Additional info: The following are the known activity functions: 'Big', \
         'Flaky', 'Fail', 'Echo', 'SayHello', 'Nothing', 'Double'.";
     Err(failed(&ctx, message))
+}
+
+#[orchestrator(name = "CallHttp")]
+async fn call_http(ctx: OrchestrationContext, url: String) -> Result<Value> {
+    let answer = ctx
+        .call_http(HttpRequest::post(url).content(r#"{"n":1}"#))
+        .await;
+    // `CallHttpAsync` throws what the request failed with.
+    let answer = answer.map_err(|failure| failed(&ctx, failure.message()))?;
+    Ok(json!({
+        "StatusCode": answer.status_code,
+        "Content": answer.content,
+        "headers": answer.headers,
+    }))
 }
 
 #[orchestrator(name = "StatusKinds")]

@@ -25,8 +25,8 @@ use durabletask_core::{
 use histories::History;
 use rows::assert_same_rows;
 
-/// Orchestrations whose twins come with entities or with durable HTTP.
-const NOT_YET: [&str; 4] = ["EntityCalls", "EntityProxy", "TallyCalls", "CallHttp"];
+/// Orchestrations whose twins come with entities.
+const NOT_YET: [&str; 3] = ["EntityCalls", "EntityProxy", "TallyCalls"];
 
 #[tokio::test]
 async fn our_twins_write_what_dotnet_wrote() {

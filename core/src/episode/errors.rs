@@ -77,8 +77,30 @@ pub(super) fn child_failed(task: i32, end: &Completion, mode: ErrorMode) -> Task
     }
 }
 
+/// Exceptions of the .NET runtime that a reader can build from the members of a plain one.
+const DOTNET_EXCEPTIONS: [&str; 12] = [
+    "System.ApplicationException",
+    "System.ArithmeticException",
+    "System.Collections.Generic.KeyNotFoundException",
+    "System.DivideByZeroException",
+    "System.FormatException",
+    "System.InvalidOperationException",
+    "System.IO.IOException",
+    "System.NotImplementedException",
+    "System.NotSupportedException",
+    "System.OverflowException",
+    "System.TimeoutException",
+    "System.UnauthorizedAccessException",
+];
+
+/// What a failed HTTP call throws in .NET. It is no part of the runtime's own library, and its
+/// members are other ones (recorded: ext-http).
+const HTTP_EXCEPTION: &str = "System.Net.Http.HttpRequestException";
+
 /// The failure as .NET writes a serialised exception: a plain `System.Exception`, which every
-/// .NET reader can build, without `$type`, which it might not resolve (chapter 04 §4.2).
+/// .NET reader can build, without `$type`, which it might not resolve (chapter 04 §4.2). A failure
+/// that says it is one of the runtime's own exceptions is written as that: in-process functions
+/// tell them apart, and what `CallHttpAsync` throws depends on it (chapter 05 §8.3).
 pub fn exception_text(failure: &FailureDetails) -> String {
     let causes: Vec<_> = failure.chain().take(MAX_CAUSES).collect();
     causes
@@ -87,8 +109,19 @@ pub fn exception_text(failure: &FailureDetails) -> String {
         .fold("null".to_owned(), |inner, cause| {
             let message = Value::from(cause.error_message.as_str());
             let stack = Value::from(cause.stack_trace.as_deref());
+            let name = cause.error_type.as_str();
+            if name == HTTP_EXCEPTION {
+                return format!(
+                    r#"{{"$type":"{HTTP_EXCEPTION}, System.Net.Http","StatusCode":null,"Message":{message},"Data":null,"InnerException":{inner},"HelpLink":null,"Source":null,"HResult":{HRESULT},"StackTrace":{stack}}}"#
+                );
+            }
+            let (head, class) = if DOTNET_EXCEPTIONS.contains(&name) {
+                (format!(r#""$type":"{name}, System.Private.CoreLib","#), name)
+            } else {
+                (String::new(), "System.Exception")
+            };
             format!(
-                r#"{{"ClassName":"System.Exception","Message":{message},"Data":null,"InnerException":{inner},"HelpURL":null,"StackTraceString":{stack},"RemoteStackTraceString":null,"RemoteStackIndex":0,"ExceptionMethod":null,"HResult":{HRESULT},"Source":null,"WatsonBuckets":null}}"#
+                r#"{{{head}"ClassName":"{class}","Message":{message},"Data":null,"InnerException":{inner},"HelpURL":null,"StackTraceString":{stack},"RemoteStackTraceString":null,"RemoteStackIndex":0,"ExceptionMethod":null,"HResult":{HRESULT},"Source":null,"WatsonBuckets":null}}"#
             )
         })
 }

@@ -33,7 +33,7 @@ pub use nouns::{
     CallSite, ContinueOptions, Finish, Flavour, ReplayOptions, Step, SubOrchestrationCall,
     TaskFailure, TaskId, TaskOutcome, WaitId,
 };
-pub use retry::{AfterFailure, RetryLoop, RetryPolicy};
+pub use retry::{AfterFailure, MAX_PAUSE_SECONDS, RetryLoop, RetryPolicy};
 pub use timer::LongTimer;
 pub use waits::ReceivedEvent;
 use waits::Waits;

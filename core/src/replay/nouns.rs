@@ -1,6 +1,7 @@
 //! What executors and replay say to each other.
 
 use std::panic::Location;
+use std::time::Duration;
 
 use crate::{FailureDetails, Tags};
 
@@ -25,10 +26,25 @@ pub enum Flavour {
 }
 
 /// How an execution is replayed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplayOptions {
     /// Whose habits to follow.
     pub flavour: Flavour,
+    /// Pause before a durable HTTP call asks again, if the answer does not say how long
+    /// (`httpSettings.defaultAsyncRequestSleepTimeMilliseconds`).
+    pub http_poll_pause: Duration,
+}
+
+/// Default of [`ReplayOptions::http_poll_pause`], as in Durable Functions.
+const HTTP_POLL_PAUSE_SECONDS: u64 = 30;
+
+impl Default for ReplayOptions {
+    fn default() -> Self {
+        Self {
+            flavour: Flavour::default(),
+            http_poll_pause: Duration::from_secs(HTTP_POLL_PAUSE_SECONDS),
+        }
+    }
 }
 
 /// The number of a durable call, from one counter per execution (chapter 04 §2.1).

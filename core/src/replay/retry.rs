@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::Timestamp;
 
 /// Longest pause between two attempts, in seconds: 6 days, what a queue can hold back with a day
-/// to spare. Retry timers are never split, by no flavour.
-const MAX_PAUSE_SECONDS: u64 = 6 * 86_400;
+/// to spare. Such timers are never split, by no flavour.
+pub const MAX_PAUSE_SECONDS: u64 = 6 * 86_400;
 
 /// When to try again, and how often.
 #[derive(Debug, Clone, Copy, PartialEq)]

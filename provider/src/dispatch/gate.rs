@@ -9,6 +9,7 @@ use durabletask_core::{
 };
 
 use super::WorkerContext;
+use super::names::hint_for;
 use crate::hub::{Unregistered, VersionFailure, VersionMatch};
 
 /// What becomes of an execution that wants to run here.
@@ -85,7 +86,11 @@ impl WorkerContext {
 
 /// The failure of a task whose name nobody has registered; trying again does not help.
 pub(super) fn not_found(kind: &str, error_type: &str, name: &str) -> FailureDetails {
-    FailureDetails::new(error_type, format!("No {kind} named '{name}' was found."))
+    let hint = hint_for(name).map_or_else(String::new, |hint| format!(" {hint}"));
+    FailureDetails::new(
+        error_type,
+        format!("No {kind} named '{name}' was found.{hint}"),
+    )
 }
 
 /// A failed completion. Its id is the number of past events, as with Core.

@@ -3,12 +3,22 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
+use durabletask_core::HTTP_ACTIVITY_NAME;
+
 /// Distinct unknown names remembered, at most.
 const MAX_REMEMBERED_NAMES: usize = 1_000;
 
 /// Unknown names that were logged already.
 #[derive(Debug, Default)]
 pub(crate) struct UnknownNames(Mutex<BTreeSet<(&'static str, String)>>);
+
+/// What to do about a name that is known not to be a user's.
+pub(crate) fn hint_for(name: &str) -> Option<&'static str> {
+    (name == HTTP_ACTIVITY_NAME).then_some(
+        "Rust workers send the HTTP requests of orchestrators if `durable_http()` was called on \
+         their builder.",
+    )
+}
 
 impl UnknownNames {
     /// Logs that a message is for a name or version that is not run here, once for each, with the
@@ -29,6 +39,7 @@ impl UnknownNames {
                 name,
                 message_id,
                 registered = registered().join(", "),
+                hint = hint_for(name),
                 "this worker does not run that; its messages are put back for others"
             );
         }

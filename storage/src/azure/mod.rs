@@ -10,7 +10,6 @@
 mod blob;
 mod connection;
 mod control;
-mod http_date;
 mod options;
 mod queue;
 mod table;
@@ -25,6 +24,7 @@ use std::sync::Arc;
 
 pub use connection::{Connection, ConnectionError, IdentitySettings, Secret};
 pub use options::{AzureOptions, RetryLimits};
+pub use transport::{Authority, ServiceTokens, web_client};
 
 use crate::env::Env;
 use crate::error::Result;

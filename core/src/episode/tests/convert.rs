@@ -375,6 +375,26 @@ fn exceptions_are_written_as_dotnet_writes_them() {
 }
 
 #[test]
+fn exceptions_of_the_runtime_are_written_as_such() {
+    let mut http = FailureDetails::new("System.Net.Http.HttpRequestException", "refused");
+    let late = FailureDetails::new("System.TimeoutException", "late");
+    http.inner = Some(Box::new(late));
+    assert_eq!(
+        exception_text(&http),
+        concat!(
+            r#"{"$type":"System.Net.Http.HttpRequestException, System.Net.Http","#,
+            r#""StatusCode":null,"Message":"refused","Data":null,"InnerException":{"#,
+            r#""$type":"System.TimeoutException, System.Private.CoreLib","#,
+            r#""ClassName":"System.TimeoutException","Message":"late","Data":null,"#,
+            r#""InnerException":null,"HelpURL":null,"StackTraceString":null,"#,
+            r#""RemoteStackTraceString":null,"RemoteStackIndex":0,"ExceptionMethod":null,"#,
+            r#""HResult":-2146233088,"Source":null,"WatsonBuckets":null},"HelpLink":null,"#,
+            r#""Source":null,"HResult":-2146233088,"StackTrace":null}"#,
+        )
+    );
+}
+
+#[test]
 fn rows_of_inbound_events_keep_their_times() {
     let mut hub = Hub::started(Plan::Event("e"));
     let event = hub.event("e", "x");

@@ -3,8 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use durabletask_core::time_span;
+
 use super::super::error::SettingsError;
-use super::time_span::time_span_text;
 use super::{HubSettings, PartitionManagement, hub_name};
 
 /// All keys of `host.json` are below this one.
@@ -34,10 +35,10 @@ impl Limit {
     }
 
     fn span(key: &'static str, value: Duration, low: Duration, high: Duration) -> Self {
-        let (from, to) = (time_span_text(low), time_span_text(high));
+        let (from, to) = (time_span::text(low), time_span::text(high));
         Self {
             key,
-            value: time_span_text(value),
+            value: time_span::text(value),
             holds: (low..=high).contains(&value),
             allowed: format!("a duration from \"{from}\" to \"{to}\""),
         }
@@ -46,7 +47,7 @@ impl Limit {
     fn positive(key: &'static str, value: Duration) -> Self {
         Self {
             key,
-            value: time_span_text(value),
+            value: time_span::text(value),
             holds: !value.is_zero(),
             allowed: "a duration above zero, such as \"00:00:30\"".to_owned(),
         }

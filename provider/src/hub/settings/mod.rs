@@ -8,7 +8,6 @@ mod protections;
 mod read;
 mod sources;
 
-mod time_span;
 mod upkeep;
 mod value;
 mod warning;

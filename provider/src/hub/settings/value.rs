@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::time_span::parse_time_span;
+use durabletask_core::time_span;
 
 /// A type that a setting may have.
 pub(super) trait SettingValue: Sized {
@@ -63,7 +63,7 @@ impl SettingValue for Duration {
         "a duration such as \"00:05:00\" (hh:mm:ss, with days \"1.00:00:00\")";
 
     fn parse(text: &str) -> Option<Self> {
-        parse_time_span(text)
+        time_span::parse(text)
     }
 }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use durabletask_core::time_span;
+
 use super::HubSettings;
 use super::limits::ROOT;
 use super::sources::Keys;
-use super::time_span::time_span_text;
 
 /// Groups and keys of a Functions host that mean nothing to this program.
 const WITHOUT_EFFECT: [&str; 5] = [
@@ -65,7 +66,7 @@ pub(super) fn collect(
         ),
     ] {
         if value < Duration::from_secs(60) {
-            let value = time_span_text(value);
+            let value = time_span::text(value);
             warnings.push(SettingsWarning::ShortVisibility { key, value });
         }
     }

@@ -9,6 +9,7 @@ use durabletask_storage::{Env, MessageHandle, ReceivedMessage};
 
 use super::*;
 use crate::queue::registry::HeldMessages;
+use crate::session::KnownRow;
 use crate::wire::message::{MessageData, client_sender};
 
 fn event(held: &HeldMessages, name: &str) -> Inbound {
@@ -92,7 +93,8 @@ fn asleep(bytes: usize) -> Box<Loaded> {
     Box::new(Loaded {
         state: RuntimeState::new(),
         sentinel: None,
-        instance_etag: None,
+        row: KnownRow::Missing,
+        read_row: None,
         blobs: Vec::new(),
         run: Some(Box::new(Asleep(bytes))),
         is_fresh: false,

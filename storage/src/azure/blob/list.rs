@@ -1,9 +1,9 @@
 //! The XML of a page of blobs.
 
+use durabletask_core::http_date;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use crate::azure::http_date;
 use crate::azure::xml::{XmlError, resolve};
 use crate::blob::{BlobInfo, BlobPage};
 

@@ -5,12 +5,11 @@ mod xml;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use durabletask_core::Timestamp;
+use durabletask_core::{Timestamp, http_date};
 use reqwest::Method;
 
 use super::connection::Service;
 use super::control::Control;
-use super::http_date;
 use super::transport::{Answer, Repeat, Request, Transport, encode};
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::queue::{

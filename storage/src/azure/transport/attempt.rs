@@ -5,13 +5,13 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
+use durabletask_core::http_date;
 use reqwest::Url;
 
 use super::failure::{self, ServiceError};
 use super::request::{Answer, Request};
 use super::{API_VERSION, Authorization, Transport};
 use crate::azure::connection::is_loopback;
-use crate::azure::http_date;
 use crate::error::{ErrorKind, StorageError};
 
 /// How one attempt ended.

@@ -50,9 +50,44 @@ pub(crate) fn build(needs: &ClientNeeds) -> Result<reqwest::Client> {
     if needs.direct {
         builder = builder.no_proxy();
     }
+    built(builder)
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
     builder.build().map_err(|error| {
         setup_error("the HTTP client cannot be set up").with_source(error.without_url())
     })
+}
+
+/// Redirects that a web request follows at most, as .NET's client.
+const MAX_REDIRECTS: usize = 50;
+
+/// A client for any web server: follows redirects, but not from https to http; leaves retrying to
+/// its caller, and time limits too. Needs this machine's trusted certificates. Contacts nobody.
+pub fn web_client() -> Result<reqwest::Client> {
+    let policy = redirect::Policy::custom(|attempt| {
+        let unsafe_step = attempt.url().scheme() != "https"
+            && attempt
+                .previous()
+                .last()
+                .is_some_and(|from| from.scheme() == "https");
+        if attempt.previous().len() > MAX_REDIRECTS {
+            attempt.error("too many redirects")
+        } else if unsafe_step {
+            attempt.stop()
+        } else {
+            attempt.follow()
+        }
+    });
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls_config(true)?)
+        .http1_only()
+        .user_agent(USER_AGENT)
+        .tcp_nodelay(true)
+        .pool_idle_timeout(Duration::from_secs(POOL_IDLE_LIVE_SECONDS))
+        .redirect(policy)
+        .retry(reqwest::retry::never());
+    built(builder)
 }
 
 /// rustls with ring and the certificates that this machine trusts. Without https, no certificate

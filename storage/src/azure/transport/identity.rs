@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use azure_core_1::cloud::CloudConfiguration;
 use azure_core_1::credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions};
 use azure_core_1::error::{Error, ErrorKind as IdentityErrorKind};
 use azure_core_1::http::headers::Headers;
@@ -34,7 +35,7 @@ pub(crate) fn credential(
     client: &reqwest::Client,
     env: &Env,
 ) -> Result<Arc<dyn TokenCredential>, StorageError> {
-    let face = Face(client.clone());
+    let face = Face::new(client, CloudConfiguration::AzurePublic);
     let made: azure_core_1::Result<Arc<dyn TokenCredential>> = match identity {
         Identity::Managed(id) => managed(id.as_ref(), &face),
         Identity::Workload {
@@ -56,6 +57,17 @@ pub(crate) fn credential(
             .with_detail("the identity settings are incomplete or malformed")
             .with_source(error)
     })
+}
+
+/// What the Azure SDK's default chain finds on this machine, for services in that cloud. Nothing
+/// is contacted.
+pub(super) fn default_chain(
+    tenant: Option<&str>,
+    cloud: CloudConfiguration,
+    client: &reqwest::Client,
+    env: &Env,
+) -> Arc<dyn TokenCredential> {
+    automatic(None, tenant, &Face::new(client, cloud), env)
 }
 
 fn managed(id: Option<&ManagedId>, face: &Face) -> azure_core_1::Result<Arc<dyn TokenCredential>> {
@@ -170,14 +182,25 @@ impl TokenCredential for Chain {
     }
 }
 
-/// Our HTTP client as `azure_identity` wants it.
+/// Our HTTP client as `azure_identity` wants it, and the cloud whose Entra ID it talks to.
 #[derive(Debug, Clone)]
-struct Face(reqwest::Client);
+struct Face {
+    client: reqwest::Client,
+    cloud: Arc<CloudConfiguration>,
+}
 
 impl Face {
+    fn new(client: &reqwest::Client, cloud: CloudConfiguration) -> Self {
+        Self {
+            client: client.clone(),
+            cloud: Arc::new(cloud),
+        }
+    }
+
     fn options(&self) -> ClientOptions {
         ClientOptions {
             transport: Some(Transport::new(Arc::new(self.clone()))),
+            cloud: Some(Arc::clone(&self.cloud)),
             ..ClientOptions::default()
         }
     }
@@ -198,7 +221,7 @@ impl HttpClient for Face {
             return Err(other(&"token requests have a body of known size"));
         };
         let mut builder = self
-            .0
+            .client
             .request(method, request.url().as_str())
             .body(body.clone());
         for (name, value) in request.headers().iter() {
@@ -240,7 +263,10 @@ mod tests {
         let mut request = IdentityRequest::new(Url::parse(&address).unwrap(), Method::Post);
         request.insert_header("content-type", "application/x-www-form-urlencoded");
         request.set_body("grant_type=client_credentials");
-        let face = Face(crate::azure::transport::plain_client());
+        let face = Face::new(
+            &crate::azure::transport::plain_client(),
+            CloudConfiguration::AzurePublic,
+        );
         let answer = face.execute_request(&request).await.unwrap();
         assert_eq!(answer.status(), StatusCode::BadRequest);
         let kind = answer

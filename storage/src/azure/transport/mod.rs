@@ -8,6 +8,7 @@ mod failure;
 mod identity;
 mod request;
 mod retry;
+mod services;
 mod sign;
 mod token;
 
@@ -23,10 +24,12 @@ use crate::env::Env;
 use crate::error::{ErrorKind, Result, StorageError};
 use attempt::Outcome;
 use client::ClientNeeds;
+pub use client::web_client;
 pub(crate) use request::{Answer, Repeat, Request, encode};
 use retry::Tries;
+pub use services::{Authority, ServiceTokens};
 use sign::SharedKey;
-use token::TokenCache;
+use token::{STORAGE_SCOPE, TokenCache};
 
 /// The REST version of every request. Entra ID on tables needs this one or later.
 const API_VERSION: &str = "2020-12-06";
@@ -72,7 +75,12 @@ impl Transport {
             Credential::Identity(wanted) => {
                 let credential = identity::credential(wanted, &identity_client(&options)?, &env)?;
                 let limit = options.attempt_limit;
-                Authorization::Token(TokenCache::new(credential, env.clone(), limit))
+                Authorization::Token(TokenCache::new(
+                    credential,
+                    STORAGE_SCOPE,
+                    env.clone(),
+                    limit,
+                ))
             }
         };
         Ok(Self {
@@ -94,7 +102,12 @@ impl Transport {
         source: std::sync::Arc<dyn azure_core_1::credentials::TokenCredential>,
     ) -> Self {
         let limit = self.options.attempt_limit;
-        self.authorization = Authorization::Token(TokenCache::new(source, self.env.clone(), limit));
+        self.authorization = Authorization::Token(TokenCache::new(
+            source,
+            STORAGE_SCOPE,
+            self.env.clone(),
+            limit,
+        ));
         self
     }
 

@@ -11,8 +11,8 @@ use tokio::sync::Semaphore;
 use crate::env::Env;
 use crate::error::{ErrorKind, StorageError};
 
-/// What a token is asked for.
-const SCOPE: &str = "https://storage.azure.com/.default";
+/// What a token for storage is asked for.
+pub(super) const STORAGE_SCOPE: &str = "https://storage.azure.com/.default";
 /// A token is replaced this long before it ends; tokens live for an hour at least.
 const REFRESH_AHEAD_SECONDS: u64 = 300;
 /// A token this near to its end is no longer sent.
@@ -20,9 +20,10 @@ const UNUSABLE_BEFORE_END_SECONDS: u64 = 20;
 /// After a failed refresh ahead of time, the old token is used this long before trying again.
 const REFRESH_PAUSE_SECONDS: u64 = 30;
 
-/// The tokens of one identity.
+/// The tokens of one identity for one service.
 pub(crate) struct TokenCache {
     credential: Arc<dyn TokenCredential>,
+    scope: String,
     held: Mutex<Held>,
     /// Lets one request fetch while the others wait for its result or use the old token.
     turn: Semaphore,
@@ -43,11 +44,13 @@ struct Held {
 impl TokenCache {
     pub(crate) fn new(
         credential: Arc<dyn TokenCredential>,
+        scope: &str,
         env: Env,
         fetch_limit: Duration,
     ) -> Self {
         Self {
             credential,
+            scope: scope.to_owned(),
             held: Mutex::default(),
             turn: Semaphore::new(1),
             env,
@@ -82,9 +85,10 @@ impl TokenCache {
     }
 
     async fn fetch(&self) -> Result<Arc<str>, StorageError> {
+        let scopes = [self.scope.as_str()];
         let asked = self
             .env
-            .timeout(self.fetch_limit, self.credential.get_token(&[SCOPE], None))
+            .timeout(self.fetch_limit, self.credential.get_token(&scopes, None))
             .await;
         let error = match asked {
             Ok(Ok(token)) => {

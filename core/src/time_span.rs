@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Reads `[d.]hh:mm[:ss[.fffffff]]`. What .NET reads as days though it looks like something else,
 /// `"5"` and `"24:00:00"`, is refused (R4-05), and so are negative spans.
-pub(super) fn parse_time_span(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     let mut parts = text.split(':');
     let (first, minutes, seconds) = (parts.next()?, parts.next()?, parts.next().unwrap_or("0"));
     if parts.next().is_some() {
@@ -22,7 +22,7 @@ pub(super) fn parse_time_span(text: &str) -> Option<Duration> {
 }
 
 /// The constant form `[d.]hh:mm:ss[.fffffff]`.
-pub(super) fn time_span_text(span: Duration) -> String {
+pub fn text(span: Duration) -> String {
     let seconds = span.as_secs();
     let (days, ticks) = (seconds / 86_400, span.subsec_nanos() / 100);
     let days = match days {
@@ -61,11 +61,7 @@ mod tests {
             ("1.00:00:00", 86_400_000),
             ("00:00:01.5000000", 1_500),
         ] {
-            assert_eq!(
-                parse_time_span(text),
-                Some(Duration::from_millis(millis)),
-                "{text}"
-            );
+            assert_eq!(parse(text), Some(Duration::from_millis(millis)), "{text}");
         }
         for text in [
             "5",
@@ -80,7 +76,7 @@ mod tests {
             "five",
             "00:00:1s",
         ] {
-            assert_eq!(parse_time_span(text), None, "{text}");
+            assert_eq!(parse(text), None, "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Dates in HTTP headers and queue messages: `Fri, 31 Dec 9999 23:59:59 GMT`.
 
-use durabletask_core::Timestamp;
+use crate::Timestamp;
 
 const TICKS_PER_DAY: i64 = 864_000_000_000;
 /// 0001-01-01 was a Monday.
@@ -10,7 +10,7 @@ const MONTHS: [&str; 12] = [
 ];
 
 /// Writes the date, cut to whole seconds.
-pub(crate) fn format(stamp: Timestamp) -> String {
+pub fn format(stamp: Timestamp) -> String {
     // yyyy-MM-ddTHH:mm:ss.fffffffZ
     let iso = stamp.to_string();
     let day = usize::try_from(stamp.ticks() / TICKS_PER_DAY % 7).unwrap_or(0);
@@ -26,7 +26,7 @@ pub(crate) fn format(stamp: Timestamp) -> String {
 }
 
 /// Reads the date; `None` if it has another form.
-pub(crate) fn parse(text: &str) -> Option<Timestamp> {
+pub fn parse(text: &str) -> Option<Timestamp> {
     let (_, rest) = text.split_once(", ")?;
     let mut words = rest.split(' ');
     let (day, month, year, time) = (words.next()?, words.next()?, words.next()?, words.next()?);
