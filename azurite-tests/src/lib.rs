@@ -8,12 +8,18 @@
 //! ```
 
 pub mod azurite;
-pub mod catalogue;
 mod dice;
 pub mod extension;
 mod names;
+mod owners;
+mod skew;
+mod verdict;
 mod waiting;
 
 pub use dice::Dice;
+pub use durabletask_catalogue as catalogue;
 pub use names::{unique_hub, unique_name};
+pub use owners::{is_even, owners};
+pub use skew::system_with_clock_off;
+pub use verdict::Verdict;
 pub use waiting::eventually;

@@ -5,19 +5,35 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use durabletask_core::{OrchestrationStatus, Timestamp};
 
+/// Heading of the options that every command has.
+const EVERYWHERE: &str = "For every command";
+
+/// What the exit codes mean; part of the interface.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed; for doctor: something is wrong
+  2  wrong usage, or not confirmed
+  3  no such hub, instance or message
+  4  the instance is not in a state for it; for wait: it did not complete
+  5  it did not end in time";
+
 /// Looks after durable task hubs in Azure Storage, and in the embedded store.
 ///
 /// Settings come from host.json and local.settings.json in the current folder and from the
-/// environment, as the Functions host reads them. Exit codes: 0 done, 1 failed, 2 wrong usage, 3
-/// no such hub or instance, 4 the instance is not in a state for it (for wait: did not complete), 5
-/// it did not end in time.
+/// environment, as the Functions host reads them. Where these do not say how many partitions the
+/// hub has and how they are shared, the hub itself is asked.
+///
+/// Tables are for people, --json is for machines. On a terminal, long tables go through $PAGER,
+/// long work shows how far it is, and what destroys something asks first; without a terminal it
+/// wants --yes.
 #[derive(Debug, Parser)]
-#[command(name = "durabletask", version)]
+#[command(name = "durabletask", version, after_help = EXIT_CODES)]
 pub(crate) struct CommandLine {
     #[command(flatten)]
     pub(crate) place: Place,
     /// Print JSON, for machines
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -27,10 +43,10 @@ pub(crate) struct CommandLine {
 #[derive(Debug, Args)]
 pub(crate) struct Place {
     /// Name of the task hub
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", help_heading = EVERYWHERE)]
     pub(crate) task_hub: Option<String>,
     /// Name of the connection (an app setting such as Storage, not a connection string)
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", help_heading = EVERYWHERE)]
     pub(crate) connection: Option<String>,
 }
 
@@ -44,7 +60,7 @@ pub(crate) enum Command {
     Instances(InstancesCommand),
     /// Show how many messages wait in each queue, and for how long
     Queues,
-    /// Show which worker owns each partition
+    /// Show which worker owns each partition, which is to own it next, and its leases
     Partitions,
     /// Say how many workers the hub needs, from what waits in its queues
     Scale(Scale),
@@ -56,10 +72,11 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Look for queues that are missing or that nobody reads, messages that were set aside,
-    /// instances that are stuck, rows that are stale and blobs that nobody needs
+    /// Look for tables, queues and leases that are missing, queues that nobody reads, messages that
+    /// come back or were set aside, instances that are stuck, rows that are stale and blobs that
+    /// nobody needs; exit code 1 if anything is wrong
     Doctor {
-        /// Repair what is found
+        /// Repair what can be repaired; safe beside running workers
         #[arg(long)]
         repair: bool,
     },
@@ -102,11 +119,11 @@ pub(crate) enum PoisonCommand {
 pub(crate) enum HubCommand {
     /// Make what is missing of the hub
     Create,
-    /// Show its partitions, their owners and queues
+    /// Show how it is shared: app lease, partitions, their owners and queues
     Show,
     /// Delete the hub with all its instances; stop its workers first
     Delete {
-        /// Really do it
+        /// Do not ask; without a terminal nothing is done without it (exit code 2)
         #[arg(long)]
         yes: bool,
     },
@@ -114,25 +131,13 @@ pub(crate) enum HubCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum InstancesCommand {
-    /// Show where an instance stands
+    /// Show where an instance stands, with its input and output
     Show {
         /// The instance
         id: String,
     },
     /// Start an orchestration; prints its instance id
-    Start {
-        /// Name of the orchestrator
-        name: String,
-        /// Instance id; a fresh one if absent
-        #[arg(long)]
-        id: Option<String>,
-        /// Input as JSON
-        #[arg(long, value_name = "JSON", value_parser = json)]
-        input: Option<String>,
-        /// Version of the orchestrator
-        #[arg(long = "orchestrator-version", value_name = "VERSION")]
-        version: Option<String>,
-    },
+    Start(Start),
     /// Send an external event
     Raise {
         /// The instance
@@ -150,7 +155,7 @@ pub(crate) enum InstancesCommand {
         /// Why; becomes its output
         #[arg(long)]
         reason: Option<String>,
-        /// Really do it
+        /// Do not ask; without a terminal nothing is done without it (exit code 2)
         #[arg(long)]
         yes: bool,
     },
@@ -158,7 +163,7 @@ pub(crate) enum InstancesCommand {
     List {
         #[command(flatten)]
         filter: Filter,
-        /// Instances to list at most; 100 if absent, all of them with --json
+        /// Instances to list at most; if absent 100, or all of them with --json or through a pager
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
     },
@@ -173,17 +178,18 @@ pub(crate) enum InstancesCommand {
     Resume(WithReason),
     /// Let a failed instance run again from where it failed
     Rewind(WithReason),
-    /// Start an instance once more with the same input; prints its instance id
+    /// Start an instance that has ended once more with the same input; prints its instance id
     Restart {
         /// The instance
         id: String,
-        /// Under a fresh instance id
+        /// Under a fresh instance id; without it, the new run replaces the old one and its history
         #[arg(long)]
         new_id: bool,
     },
     /// Remove finished instances with all they left behind
     Purge(Purge),
-    /// Wait until an instance has ended
+    /// Wait until an instance has ended, and show it: exit code 0 if it completed, 4 if it ended
+    /// otherwise, 5 if it did not end in time
     Wait {
         /// The instance
         id: String,
@@ -191,6 +197,21 @@ pub(crate) enum InstancesCommand {
         #[arg(long, value_name = "SECONDS", value_parser = seconds)]
         timeout: Option<Duration>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Start {
+    /// Name of the orchestrator
+    pub(crate) name: String,
+    /// Instance id; a fresh one if absent. One that has ended is replaced, with its history
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// Input as JSON
+    #[arg(long, value_name = "JSON", value_parser = json)]
+    pub(crate) input: Option<String>,
+    /// Version of the orchestrator
+    #[arg(long = "orchestrator-version", value_name = "VERSION")]
+    pub(crate) version: Option<String>,
 }
 
 /// Which instances.
@@ -236,7 +257,7 @@ pub(crate) struct Purge {
     /// Instances per second, at most; 100 if absent, 0 for no limit
     #[arg(long, value_name = "N")]
     pub(crate) per_second: Option<u32>,
-    /// Really do it
+    /// Do not ask; without a terminal nothing is done without it (exit code 2)
     #[arg(long)]
     pub(crate) yes: bool,
 }

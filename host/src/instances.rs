@@ -1,162 +1,178 @@
 //! `durabletask instances …`
 
-use durabletask_azurestorage::hub::HubSettings;
 use durabletask_azurestorage::{HubClient, InstanceStatus, StartOptions, TaskHubError};
-use durabletask_core::{OrchestrationStatus, Timestamp};
-use durabletask_storage::Env;
+use durabletask_core::OrchestrationStatus;
 use serde_json::json;
 
-use crate::cli::{InstancesCommand, WithReason};
+use crate::cli::{InstancesCommand, Start, WithReason};
+use crate::confirm::confirm;
 use crate::failure::Failure;
-use crate::{operations, output, place};
+use crate::output::{self, Output};
+use crate::progress::Progress;
+use crate::{operations, purge};
 
 pub(crate) async fn run(
     command: InstancesCommand,
-    settings: HubSettings,
-    env: &Env,
-    as_json: bool,
+    client: &HubClient,
+    out: Output,
 ) -> Result<(), Failure> {
-    let client = HubClient::new(place::existing_hub(settings, env).await?);
     match command {
-        InstancesCommand::Show { id } => show(&find(&client, &id).await?, as_json),
-        InstancesCommand::Start {
-            name,
-            id,
-            input,
-            version,
-        } => {
-            let options = StartOptions {
-                instance_id: id,
-                version,
-                ..StartOptions::default()
-            };
-            let id = client.start(&name, input, options).await?;
-            report_id(&id, as_json);
-        }
+        InstancesCommand::Show { id } => show(&find(client, &id).await?, out),
+        InstancesCommand::Start(start) => started(client, start, out).await,
         InstancesCommand::Raise { id, event, input } => {
-            find_running(&client, &id).await?;
+            find_running(client, &id).await?;
             client.raise_event(&id, &event, input).await?;
-            report(
-                &id,
-                &format!("Event {event} is on its way to {id}."),
-                as_json,
-            );
+            let told = format!("Event {event} is on its way to {id}.");
+            report_sent(&id, &told, out)
         }
         InstancesCommand::Terminate { id, reason, yes } => {
-            find_running(&client, &id).await?;
-            if !yes {
-                let what = format!("this ends instance {id} for ever");
-                return Err(Failure::Unconfirmed(what));
-            }
+            let status = find_running(client, &id).await?;
+            let what = format!("this ends instance {} for ever", described(&status));
+            confirm(out, yes, &what)?;
             client.terminate(&id, reason).await?;
-            report(&id, &format!("{id} was told to end."), as_json);
+            report_sent(&id, &format!("{id} was told to end."), out)
         }
         InstancesCommand::List { filter, limit } => {
-            operations::list(&client, filter, limit, as_json).await?;
+            operations::list(client, filter, limit, out).await
         }
         InstancesCommand::History { id } => {
-            find(&client, &id).await?;
-            operations::history(&client, &id, as_json).await?;
+            find(client, &id).await?;
+            operations::history(client, &id, out).await
         }
         InstancesCommand::Suspend(WithReason { id, reason }) => {
-            find_running(&client, &id).await?;
+            find_running(client, &id).await?;
             client.suspend(&id, reason).await?;
-            report(&id, &format!("{id} was told to stand still."), as_json);
+            report_sent(&id, &format!("{id} was told to stand still."), out)
         }
         InstancesCommand::Resume(WithReason { id, reason }) => {
-            find_running(&client, &id).await?;
+            find_running(client, &id).await?;
             client.resume(&id, reason).await?;
-            report(&id, &format!("{id} was told to go on."), as_json);
+            report_sent(&id, &format!("{id} was told to go on."), out)
         }
         InstancesCommand::Rewind(WithReason { id, reason }) => {
-            client.rewind(&id, reason).await?;
-            report(&id, &format!("{id} is rewound and runs again."), as_json);
+            let progress = Progress::new(out, client.hub().env(), "Rewinding");
+            progress.during(client.rewind(&id, reason)).await?;
+            report_sent(&id, &format!("{id} is rewound and runs again."), out)
         }
         InstancesCommand::Restart { id, new_id } => {
-            let id = client.restart(&id, new_id).await?;
-            report_id(&id, as_json);
-        }
-        InstancesCommand::Purge(purge) => operations::purge(&client, purge, as_json).await?,
-        InstancesCommand::Wait { id, timeout } => {
-            client.wait(&id, timeout).await?;
-            // Again, because waiting leaves the input out.
-            let status = find(&client, &id).await?;
-            show(&status, as_json);
-            if status.runtime_status != OrchestrationStatus::Completed {
-                return Err(Failure::NotCompleted {
-                    id,
-                    status: status.runtime_status,
+            let restarted = client
+                .restart(&id, new_id)
+                .await
+                .map_err(|error| match error {
+                    TaskHubError::AlreadyExists {
+                        instance_id: id,
+                        status,
+                    } => Failure::StillRuns { id, status },
+                    other => other.into(),
                 });
+            report_id(&restarted?, out)
+        }
+        InstancesCommand::Purge(what) => purge::run(client, &what, out).await,
+        InstancesCommand::Wait { id, timeout } => {
+            let label = format!("Waiting for {}", output::printable(&id));
+            let progress = Progress::new(out, client.hub().env(), label);
+            progress.during(client.wait(&id, timeout)).await?;
+            // Again, because waiting leaves the input out.
+            let status = find(client, &id).await?;
+            show(&status, out)?;
+            match status.runtime_status {
+                OrchestrationStatus::Completed => Ok(()),
+                status => Err(Failure::NotCompleted { id, status }),
             }
         }
     }
-    Ok(())
 }
 
-async fn find(client: &HubClient, id: &str) -> Result<InstanceStatus, Failure> {
+/// An instance in a question.
+pub(crate) fn described(status: &InstanceStatus) -> String {
+    let name = status.name.as_deref().unwrap_or("without a name");
+    let created = output::time_cell(status.created_time);
+    let (id, now) = (&status.instance_id, status.runtime_status);
+    format!("{id:?} ({name}, {now}, created {created})")
+}
+
+pub(crate) async fn find(client: &HubClient, id: &str) -> Result<InstanceStatus, Failure> {
     let status = client.status(id).await?;
-    Ok(status.ok_or_else(|| TaskHubError::NoSuchInstance {
+    Ok(status.ok_or_else(|| no_such_instance(client, id))?)
+}
+
+pub(crate) fn no_such_instance(client: &HubClient, id: &str) -> TaskHubError {
+    TaskHubError::NoSuchInstance {
         instance_id: id.to_owned(),
         hub: client.hub().name().to_owned(),
-    })?)
+    }
 }
 
 /// Messages for an instance that is missing or has ended would vanish without a word.
-async fn find_running(client: &HubClient, id: &str) -> Result<(), Failure> {
-    let status = find(client, id).await?.runtime_status;
+async fn find_running(client: &HubClient, id: &str) -> Result<InstanceStatus, Failure> {
+    let found = find(client, id).await?;
+    let status = found.runtime_status;
     if status.is_terminal() {
         let id = id.to_owned();
         return Err(Failure::Ended { id, status });
     }
-    Ok(())
+    Ok(found)
 }
 
-fn report_id(id: &str, as_json: bool) {
-    if as_json {
-        output::json(&json!({ "instanceId": id }));
-    } else {
-        println!("{id}");
-    }
+async fn started(client: &HubClient, start: Start, out: Output) -> Result<(), Failure> {
+    let options = StartOptions {
+        instance_id: start.id,
+        version: start.version,
+        ..StartOptions::default()
+    };
+    let id = client.start(&start.name, start.input, options).await?;
+    report_id(&id, out)
 }
 
-fn report(id: &str, text: &str, as_json: bool) {
-    if as_json {
-        output::json(&json!({ "instanceId": id, "sent": true }));
-    } else {
-        println!("{text}");
-    }
+fn report_id(id: &str, out: Output) -> Result<(), Failure> {
+    Ok(out.report(&json!({ "instanceId": id }), id)?)
 }
 
-fn show(status: &InstanceStatus, as_json: bool) {
-    let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
-    if as_json {
-        output::json(&json!({
+fn report_sent(id: &str, text: &str, out: Output) -> Result<(), Failure> {
+    Ok(out.report(&json!({ "instanceId": id, "sent": true }), text)?)
+}
+
+fn show(status: &InstanceStatus, out: Output) -> Result<(), Failure> {
+    let exact = |time: Option<durabletask_core::Timestamp>| time.map(|time| time.to_string());
+    let payload = |text: &Option<String>| text.as_deref().map(output::shortened);
+    let tags = status
+        .tags
+        .as_ref()
+        .map(|tags| tags.iter().collect::<std::collections::BTreeMap<_, _>>());
+    let tag_list = tags.as_ref().map(|tags| {
+        let pairs = tags.iter().map(|(name, value)| format!("{name}={value}"));
+        pairs.collect::<Vec<_>>().join(", ")
+    });
+    let version = status.version.clone().filter(|version| !version.is_empty());
+    Ok(out.fields(
+        &json!({
             "instanceId": status.instance_id,
             "name": status.name,
             "runtimeStatus": status.runtime_status.name(),
             "input": output::payload(status.input.as_deref()),
             "output": output::payload(status.output.as_deref()),
             "customStatus": output::payload(status.custom_status.as_deref()),
-            "createdTime": time(status.created_time),
-            "lastUpdatedTime": time(status.last_updated_time),
-            "completedTime": time(status.completed_time),
+            "createdTime": exact(status.created_time),
+            "lastUpdatedTime": exact(status.last_updated_time),
+            "completedTime": exact(status.completed_time),
             "executionId": status.execution_id,
             "version": status.version,
-            "tags": status.tags.as_ref().map(|tags| {
-                tags.iter().collect::<std::collections::BTreeMap<_, _>>()
-            }),
-        }));
-        return;
-    }
-    output::fields(&[
-        ("Instance", Some(status.instance_id.clone())),
-        ("Name", status.name.clone()),
-        ("Status", Some(status.runtime_status.to_string())),
-        ("Created", time(status.created_time)),
-        ("Updated", time(status.last_updated_time)),
-        ("Completed", time(status.completed_time)),
-        ("Input", status.input.clone()),
-        ("Output", status.output.clone()),
-        ("Custom status", status.custom_status.clone()),
-    ]);
+            "tags": tags,
+        }),
+        &[
+            ("Instance", Some(status.instance_id.clone())),
+            ("Name", status.name.clone()),
+            ("Version", version),
+            ("Status", Some(status.runtime_status.to_string())),
+            ("Execution", status.execution_id.clone()),
+            ("Created", status.created_time.map(output::time)),
+            ("Starts at", status.scheduled_start_time.map(output::time)),
+            ("Updated", status.last_updated_time.map(output::time)),
+            ("Completed", status.completed_time.map(output::time)),
+            ("Tags", tag_list),
+            ("Input", payload(&status.input)),
+            ("Output", payload(&status.output)),
+            ("Custom status", payload(&status.custom_status)),
+        ],
+    )?)
 }

@@ -5,21 +5,18 @@ use serde_json::json;
 
 use crate::cli::PoisonCommand;
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, Output};
+use crate::progress::Progress;
 
 pub(crate) async fn run(
     command: PoisonCommand,
     client: &HubClient,
-    as_json: bool,
+    out: Output,
 ) -> Result<(), Failure> {
     let poison = client.poison_messages().await?;
     match command {
-        PoisonCommand::List => list(&poison, as_json),
-        PoisonCommand::Show { id } => {
-            let found = find(&poison, &id)?;
-            let text = client.poison_text(&found.queue, &id).await?;
-            println!("{}", text.ok_or(Failure::NoSuchMessage(id))?);
-        }
+        PoisonCommand::List => list(&poison, out),
+        PoisonCommand::Show { id } => show(client, find(&poison, &id)?, out).await,
         PoisonCommand::Requeue { ids, all } => {
             let chosen = if all {
                 poison.iter().collect()
@@ -27,10 +24,9 @@ pub(crate) async fn run(
                 let found = ids.iter().map(|id| find(&poison, id));
                 found.collect::<Result<Vec<_>, _>>()?
             };
-            requeue(client, &chosen, as_json).await?;
+            requeue(client, &chosen, out).await
         }
     }
-    Ok(())
 }
 
 fn find<'a>(poison: &'a [PoisonMessage], id: &str) -> Result<&'a PoisonMessage, Failure> {
@@ -39,60 +35,70 @@ fn find<'a>(poison: &'a [PoisonMessage], id: &str) -> Result<&'a PoisonMessage, 
         .ok_or_else(|| Failure::NoSuchMessage(id.to_owned()))
 }
 
-fn list(poison: &[PoisonMessage], as_json: bool) {
-    let time = |message: &PoisonMessage| message.set_aside_time.map(|time| time.to_string());
-    if as_json {
-        for message in poison {
-            output::json(&json!({
-                "messageId": message.message_id,
-                "queue": message.queue,
-                "instanceId": message.instance_id,
-                "eventType": message.event_type,
-                "failures": message.failures,
-                "setAsideTime": time(message),
-                "error": message.error,
-            }));
-        }
-        return;
-    }
-    let rows: Vec<_> = poison
-        .iter()
-        .map(|message| {
-            [
-                message.message_id.clone(),
-                message.queue.clone(),
-                message.instance_id.clone().unwrap_or_default(),
-                message.event_type.clone().unwrap_or_default(),
-                time(message).unwrap_or_default(),
-                message.error.clone(),
-            ]
-        })
-        .collect();
+fn list(poison: &[PoisonMessage], out: Output) -> Result<(), Failure> {
     let head = [
         "MESSAGE",
         "QUEUE",
         "INSTANCE",
         "EVENT",
+        "FAILURES",
         "SET ASIDE",
         "ERROR",
     ];
-    output::table(head, &rows);
+    let mut list = out.list(head, "No message is set aside.");
+    list.page();
+    for message in poison {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        list.add(
+            &json!({
+                "messageId": message.message_id,
+                "queue": message.queue,
+                "instanceId": message.instance_id,
+                "eventType": message.event_type,
+                "failures": message.failures,
+                "setAsideTime": message.set_aside_time.map(|time| time.to_string()),
+                "error": message.error,
+            }),
+            [
+                message.message_id.clone(),
+                message.queue.clone(),
+                text(&message.instance_id),
+                text(&message.event_type),
+                message.failures.to_string(),
+                output::time_cell(message.set_aside_time),
+                message.error.clone(),
+            ],
+        )?;
+    }
+    Ok(list.end()?)
+}
+
+async fn show(client: &HubClient, message: &PoisonMessage, out: Output) -> Result<(), Failure> {
+    let (queue, id) = (&message.queue, &message.message_id);
+    let text = client.poison_text(queue, id).await?;
+    let text = text.ok_or_else(|| Failure::NoSuchMessage(id.clone()))?;
+    let object = json!({ "messageId": id, "queue": queue, "text": text });
+    Ok(out.report(&object, &text)?)
 }
 
 async fn requeue(
     client: &HubClient,
     chosen: &[&PoisonMessage],
-    as_json: bool,
+    out: Output,
 ) -> Result<(), Failure> {
+    let mut progress = Progress::new(out, client.hub().env(), "Putting back");
+    let total = chosen.len() as u64;
     let mut count = 0_u64;
-    for message in chosen {
+    for (done, message) in (0..).zip(chosen) {
+        progress.at(done, Some(total), "messages");
         let (queue, id) = (&message.queue, &message.message_id);
         count += u64::from(client.requeue_poison(queue, id).await?);
     }
-    if as_json {
-        output::json(&json!({ "requeued": count }));
-    } else {
-        println!("{count} messages are in their queues again.");
-    }
-    Ok(())
+    drop(progress);
+    let messages = output::count(count, "message");
+    let verb = if count == 1 { "is" } else { "are" };
+    Ok(out.report(
+        &json!({ "requeued": count }),
+        &format!("{messages} {verb} back in the queue."),
+    )?)
 }

@@ -2,89 +2,86 @@
 
 use std::collections::BTreeSet;
 
-use durabletask_azurestorage::hub::{HubOverview, HubSettings, hub_overview};
+use durabletask_azurestorage::hub::{HubSettings, hub_overview};
 use durabletask_azurestorage::scale::{Heartbeat, ScaleAction, ScaleMonitor};
 use durabletask_storage::{Account, Env};
 use serde_json::json;
 
 use crate::cli::Scale;
 use crate::failure::Failure;
-use crate::{output, place};
+use crate::hub::{as_object, as_row};
+use crate::output::Output;
+use crate::place::Place;
+use crate::progress::Progress;
 
 /// Messages of each queue, invisible ones included, and how long its first visible one waits.
-pub(crate) async fn queues(settings: HubSettings, env: &Env, as_json: bool) -> Result<(), Failure> {
-    let account = place::existing(&settings, env).await?;
+pub(crate) async fn queues(place: Place, env: &Env, out: Output) -> Result<(), Failure> {
+    let (account, settings) = place.existing(env).await?;
     let overview = hub_overview(&account, &settings).await?;
-    let seen = pulse(
-        &mut ScaleMonitor::new(&account, &settings, env),
-        0,
-        &settings,
-    )
-    .await?;
+    let mut monitor = ScaleMonitor::new(&account, &settings, env);
+    let seen = pulse(&mut monitor, 0, &settings).await?;
     let control = overview
         .partitions
         .iter()
         .zip(&seen.control_queue_latencies);
     let control = control.map(|(p, wait)| (p.queue.clone(), p.messages, *wait));
     let work_items = settings.names().work_item_queue();
-    let activities = (
-        work_items,
-        overview.work_items,
-        seen.work_item_queue_latency,
-    );
-    let mut rows = Vec::new();
+    let wait = seen.work_item_queue_latency;
+    let activities = (work_items, overview.work_items, wait);
+    let mut list = out.list(["QUEUE", "MESSAGES", "LONGEST WAIT"], "");
     for (queue, messages, wait) in control.chain([activities]) {
+        let messages = messages.unwrap_or(0);
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        if as_json {
-            output::json(&json!({ "queue": queue, "messages": messages, "waitMs": wait_ms }));
-        } else {
-            rows.push([queue, messages.to_string(), format!("{wait_ms} ms")]);
-        }
+        list.add(
+            &json!({ "queue": queue, "messages": messages, "waitMs": wait_ms }),
+            [queue, messages.to_string(), duration(wait_ms)],
+        )?;
     }
-    if !as_json {
-        output::table(["QUEUE", "MESSAGES", "LONGEST WAIT"], &rows);
+    Ok(list.end()?)
+}
+
+/// A time span for people.
+fn duration(millis: u64) -> String {
+    let seconds = millis / 1_000;
+    match (millis, seconds) {
+        (0, _) => "none".to_owned(),
+        (..1_000, _) => format!("{millis} ms"),
+        (_, ..120) => format!("{seconds} s"),
+        (_, ..7_200) => format!("{} min", seconds / 60),
+        (_, ..172_800) => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
     }
-    Ok(())
 }
 
 /// The owner of each partition.
-pub(crate) async fn partitions(
-    settings: HubSettings,
-    env: &Env,
-    as_json: bool,
-) -> Result<(), Failure> {
-    let account = place::existing(&settings, env).await?;
+pub(crate) async fn partitions(place: Place, env: &Env, out: Output) -> Result<(), Failure> {
+    let (account, settings) = place.existing(env).await?;
     let overview = hub_overview(&account, &settings).await?;
-    let mut rows = Vec::new();
-    for partition in overview.partitions {
-        if as_json {
-            output::json(&json!({ "partition": partition.queue, "owner": partition.owner }));
-        } else {
-            rows.push([partition.queue, partition.owner.unwrap_or_default()]);
-        }
+    let mut list = out.list(["PARTITION", "OWNER", "NEXT OWNER", "LEASE"], "");
+    for partition in &overview.partitions {
+        list.add(&as_object(partition), as_row(partition))?;
     }
-    if !as_json {
-        output::table(["PARTITION", "OWNER"], &rows);
-    }
-    Ok(())
+    Ok(list.end()?)
 }
 
 /// What to do about the number of workers.
 pub(crate) async fn scale(
-    settings: HubSettings,
+    place: Place,
     env: &Env,
     scale: &Scale,
-    as_json: bool,
+    out: Output,
 ) -> Result<(), Failure> {
-    let account = place::existing(&settings, env).await?;
+    let (account, settings) = place.existing(env).await?;
     let workers = match scale.workers {
         Some(workers) => workers,
         None => owners(&account, &settings).await?,
     };
     let mut monitor = ScaleMonitor::new(&account, &settings, env);
     let mut seen = pulse(&mut monitor, workers, &settings).await?;
-    for _ in 1..scale.looks {
-        env.sleep(scale.pause).await;
+    for look in 1..scale.looks {
+        let label = format!("Looking at the queues, {look} of {} done", scale.looks);
+        let progress = Progress::new(out, env, label);
+        progress.during(env.sleep(scale.pause)).await;
         seen = pulse(&mut monitor, workers, &settings).await?;
     }
     let target = seen.target_workers(
@@ -97,23 +94,21 @@ pub(crate) async fn scale(
         ScaleAction::RemoveWorker => "removeWorker",
     };
     let reason = seen.recommendation.reason;
-    if as_json {
-        output::json(&json!({
+    Ok(out.fields(
+        &json!({
             "workers": workers,
             "targetWorkers": target,
             "action": action,
             "reason": reason,
             "keepWorkersAlive": seen.recommendation.keep_workers_alive,
-        }));
-    } else {
-        output::fields(&[
+        }),
+        &[
             ("Workers", Some(workers.to_string())),
             ("Target", Some(target.to_string())),
             ("Action", Some(action.to_owned())),
-            ("Reason", Some(reason)),
-        ]);
-    }
-    Ok(())
+            ("Reason", Some(reason.clone())),
+        ],
+    )?)
 }
 
 async fn pulse(
@@ -127,7 +122,7 @@ async fn pulse(
 
 /// Distinct workers that own partitions.
 async fn owners(account: &Account, settings: &HubSettings) -> Result<usize, Failure> {
-    let HubOverview { partitions, .. } = hub_overview(account, settings).await?;
-    let owners: BTreeSet<_> = partitions.into_iter().filter_map(|p| p.owner).collect();
-    Ok(owners.len())
+    let overview = hub_overview(account, settings).await?;
+    let owners = overview.partitions.iter().filter_map(|p| p.owner());
+    Ok(owners.collect::<BTreeSet<_>>().len())
 }

@@ -2,16 +2,14 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::{HubSettings, create_hub};
-use durabletask_azurestorage::partition::TablePartitionManager;
-use durabletask_azurestorage::{Executors, HubClient, HubWorker, StartOptions, TaskHub};
+use durabletask_azurestorage::{HubClient, StartOptions, TaskHub};
 use durabletask_core::OrchestrationStatus;
 use durabletask_storage::Env;
 use durabletask_storage::embedded::EmbeddedStore;
-use support::{HelloSequence, SayHello};
+use support::{HelloSequence, SayHello, start_worker};
 
 #[tokio::test]
 async fn hello_runs_end_to_end() {
@@ -20,17 +18,7 @@ async fn hello_runs_end_to_end() {
     let settings = HubSettings::new("hello", 2);
     create_hub(&store.account(), &settings, &env).await.unwrap();
     let hub = TaskHub::new(env.clone(), store.account(), settings);
-    let manager = Arc::new(TablePartitionManager::new(
-        &store.account(),
-        hub.settings(),
-        "worker",
-        &env,
-    ));
-    let executors = Executors {
-        orchestrators: Arc::new(HelloSequence),
-        activities: Arc::new(SayHello),
-    };
-    let worker = HubWorker::start(hub.clone(), executors, manager);
+    let worker = start_worker(&hub, "worker", HelloSequence, SayHello);
     let client = HubClient::new(hub);
     let options = StartOptions {
         instance_id: Some("hello-1".to_owned()),

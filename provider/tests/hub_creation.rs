@@ -33,7 +33,8 @@ use PartitionManagement::{Legacy, Safe, Table};
 async fn everything(account: &Account) -> Vec<String> {
     let mut names = account.queues.list_queues("").await.unwrap();
     names.extend(account.tables.list_tables("").await.unwrap());
-    names.extend(account.blobs.list_containers("").await.unwrap());
+    let containers = account.blobs.list_containers("").await.unwrap();
+    names.extend(containers.into_iter().map(|container| container.name));
     names
 }
 

@@ -8,70 +8,19 @@
 
 mod support;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::{HubSettings, PoisonedInstance, create_hub};
-use durabletask_azurestorage::partition::TablePartitionManager;
-use durabletask_azurestorage::{
-    Executors, HubClient, HubWorker, PoisonMessage, StartOptions, TaskHub,
-};
+use durabletask_azurestorage::{HubClient, HubWorker, PoisonMessage, StartOptions, TaskHub};
 use durabletask_core::OrchestrationStatus::{Completed, Pending, Running, Terminated};
-use durabletask_core::{
-    ActivityExecutor, ActivityOutcome, ActivityWork, BoxFuture, ExecutorError,
-    OrchestrationExecutor, OrchestrationRun,
-};
 use durabletask_storage::VirtualEnv;
 use durabletask_storage::embedded::EmbeddedStore;
-use support::{HelloSequence, SayHello};
+use support::{Brittle, start_worker};
 
 const ID: &str = "hello";
 const LIMIT: Option<Duration> = Some(Duration::from_secs(600));
 const FAILURES: u32 = 3;
-
-/// Hello cities on an executor that crashes, until it is mended.
-#[derive(Clone, Default)]
-struct Brittle {
-    broken_orchestrator: bool,
-    broken_activity: bool,
-    mended: Arc<AtomicBool>,
-}
-
-impl Brittle {
-    fn crash_if(&self, broken: bool) {
-        assert!(!broken || self.mended.load(Ordering::Relaxed), "brittle");
-    }
-}
-
-impl OrchestrationExecutor for Brittle {
-    fn open(&self, name: &str, version: Option<&str>) -> Option<Box<dyn OrchestrationRun>> {
-        self.crash_if(self.broken_orchestrator);
-        HelloSequence.open(name, version)
-    }
-
-    fn names(&self) -> Vec<String> {
-        HelloSequence.names()
-    }
-}
-
-impl ActivityExecutor for Brittle {
-    fn knows(&self, name: &str) -> bool {
-        SayHello.knows(name)
-    }
-
-    fn names(&self) -> Vec<String> {
-        SayHello.names()
-    }
-
-    fn run(
-        &self,
-        work: ActivityWork,
-    ) -> BoxFuture<'static, Result<ActivityOutcome, ExecutorError>> {
-        self.crash_if(self.broken_activity);
-        SayHello.run(work)
-    }
-}
 
 struct World {
     hub: TaskHub,
@@ -122,12 +71,7 @@ fn run<F: Future<Output = ()>>(
             change(&mut settings);
             create_hub(&store.account(), &settings, &env).await.unwrap();
             let hub = TaskHub::new(env.clone(), store.account(), settings);
-            let manager = TablePartitionManager::new(hub.account(), hub.settings(), "one", &env);
-            let executors = Executors {
-                orchestrators: Arc::new(executor.clone()),
-                activities: Arc::new(executor),
-            };
-            let worker = HubWorker::start(hub.clone(), executors, Arc::new(manager));
+            let worker = start_worker(&hub, "one", executor.clone(), executor);
             let client = HubClient::new(hub.clone());
             test(World {
                 hub,

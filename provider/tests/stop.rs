@@ -4,19 +4,17 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::{HubSettings, create_hub};
-use durabletask_azurestorage::partition::TablePartitionManager;
-use durabletask_azurestorage::{Executors, HubClient, HubWorker, StartOptions, TaskHub};
+use durabletask_azurestorage::{HubClient, HubWorker, StartOptions, TaskHub};
 use durabletask_core::{
     ActivityExecutor, ActivityOutcome, ActivityWork, BoxFuture, ExecutorError, OrchestrationStatus,
 };
 use durabletask_storage::embedded::EmbeddedStore;
 use durabletask_storage::wrappers::Latency;
 use durabletask_storage::{Account, Env, VirtualEnv};
-use support::{HelloSequence, SayHello};
+use support::{HelloSequence, SayHello, start_worker};
 
 const CALL: Duration = Duration::from_millis(20);
 /// More than starts, hub polls and three activities take.
@@ -46,13 +44,13 @@ impl ActivityExecutor for SlowHello {
     }
 }
 
-fn start_worker(hub: &TaskHub, name: &str, activity: Duration) -> HubWorker {
-    let manager = TablePartitionManager::new(hub.account(), hub.settings(), name, hub.env());
-    let executors = Executors {
-        orchestrators: Arc::new(HelloSequence),
-        activities: Arc::new(SlowHello(hub.env().clone(), activity)),
-    };
-    HubWorker::start(hub.clone(), executors, Arc::new(manager))
+fn start(hub: &TaskHub, name: &str, activity: Duration) -> HubWorker {
+    start_worker(
+        hub,
+        name,
+        HelloSequence,
+        SlowHello(hub.env().clone(), activity),
+    )
 }
 
 /// Messages in the hub, and how many of them anybody can receive.
@@ -76,7 +74,7 @@ async fn stop_after(env: Env, instant: Duration, activity: Duration) -> (Duratio
     create_hub(&store.account(), &settings, &env).await.unwrap();
     let slow = Latency::wrap(store.account(), env.clone(), CALL);
     let hub = TaskHub::new(env.clone(), slow, settings);
-    let worker = start_worker(&hub, "first", activity);
+    let worker = start(&hub, "first", activity);
     let client = HubClient::new(hub.clone());
     let starts = async {
         for id in ["a", "b", "c"] {
@@ -99,7 +97,7 @@ async fn stop_after(env: Env, instant: Duration, activity: Duration) -> (Duratio
     let ((), (took, (all, visible))) = futures::future::join(starts, stopped).await;
     assert_eq!(visible, all, "visible of all messages, after {instant:?}");
 
-    let worker = start_worker(&hub, "second", Duration::ZERO);
+    let worker = start(&hub, "second", Duration::ZERO);
     for id in ["a", "b", "c"] {
         let limit = Some(Duration::from_secs(45));
         let ended = client.wait(id, limit).await.unwrap();

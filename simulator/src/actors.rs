@@ -1,5 +1,8 @@
 //! What clients do in a run.
 
+mod catalogue;
+mod operations;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +10,11 @@ use durabletask_azurestorage::hub::HubSettings;
 use durabletask_core::OrchestrationStatus;
 use futures::future::{BoxFuture, join, join_all};
 
-use crate::client::Client;
+use crate::client::{Answer, Client, Start};
 use crate::crew::skew_ms;
 use crate::dice::Dice;
 use crate::network::World;
+use crate::plot::Plot;
 use crate::program::{Gate, Program, Step};
 
 /// Instances of one run, at most.
@@ -18,46 +22,68 @@ const MAX_ACTORS: u64 = 6;
 /// Longest time before an actor begins, in milliseconds.
 const MAX_LATENESS_MS: u64 = 120_000;
 
-/// Rewinds of one instance, at most.
-const MAX_REWINDS: u32 = 5;
-
 /// One client with one instance.
 struct Actor {
     world: Arc<World>,
+    plot: Plot,
     client: Client,
     /// For races.
     rival: Client,
     gate: Gate,
     dice: Dice,
     id: String,
+    adrift: Vec<Adrift>,
 }
 
-/// Lets all actors of the seed act, until they are through.
-pub(crate) async fn act(world: &Arc<World>, settings: &HubSettings, gate: &Gate, seed: u64) {
+/// What a client left half done and nobody looks after.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Adrift {
+    /// An instance that perhaps was started, and perhaps waits for events that nobody sends.
+    Started(String),
+    /// An instance that is perhaps purged in part.
+    Purged(String),
+}
+
+/// Lets all actors of the seed act, until they are through; what they left behind.
+pub(crate) async fn act(
+    world: &Arc<World>,
+    settings: &HubSettings,
+    gate: &Gate,
+    seed: u64,
+) -> Vec<Adrift> {
+    let plot = Plot::of(seed);
     let count = 1 + Dice::of(seed, "actors", 0).below(MAX_ACTORS);
     let actors = (0..count).map(|n| {
         let mut dice = Dice::of(seed, "actor", n);
         let mut client = |kind: &str| {
             let skew = skew_ms(&mut dice);
-            Client::new(world, settings, &format!("{kind}{n}"), skew)
+            let deaths = || Dice::of(seed, &format!("deaths of {kind}"), n);
+            let deaths = (plot == Plot::Everything).then(deaths);
+            Client::new(world, settings, &format!("{kind}{n}"), skew, deaths)
         };
         let actor = Actor {
             world: world.clone(),
+            plot,
             client: client("c"),
             rival: client("r"),
             gate: gate.clone(),
             id: format!("i{n}"),
             dice,
+            adrift: Vec::new(),
         };
         actor.act()
     });
-    join_all(actors).await;
+    join_all(actors).await.into_iter().flatten().collect()
 }
 
 impl Actor {
-    async fn act(mut self) {
+    async fn act(mut self) -> Vec<Adrift> {
         let kind = self.dice.below(8);
         self.pause(MAX_LATENESS_MS).await;
+        if self.plot == Plot::Everything && self.dice.below(3) != 0 {
+            self.acts_otherwise().await;
+            return self.adrift;
+        }
         let program = Program::random(&mut self.dice, 1);
         let doing: BoxFuture<'_, ()> = match kind {
             0..=2 => Box::pin(self.runs(program)),
@@ -68,6 +94,26 @@ impl Actor {
             _ => Box::pin(self.repeats(program)),
         };
         doing.await;
+        self.adrift
+    }
+
+    /// What the catalogue and the operations have; each of both as often.
+    async fn acts_otherwise(&mut self) {
+        if self.dice.below(2) == 0 {
+            self.acts_from_catalogue().await;
+        } else {
+            self.operates().await;
+        }
+    }
+
+    /// Starts something; false if nobody knows whether it runs.
+    async fn starts(&mut self, start: &Start) -> bool {
+        let answer = self.client.start(&self.id, start).await;
+        let is_given_up = matches!(answer, Answer::GivenUp);
+        if is_given_up {
+            self.adrift.push(Adrift::Started(self.id.clone()));
+        }
+        !is_given_up
     }
 
     async fn pause(&mut self, limit_ms: u64) {
@@ -77,8 +123,9 @@ impl Actor {
 
     /// Raises its events in the course of time.
     async fn runs(&mut self, program: Program) {
-        self.client.start(&self.id, &program).await;
-        self.goes_on(&program).await;
+        if self.starts(&Start::program(&program)).await {
+            self.goes_on(&program).await;
+        }
     }
 
     async fn goes_on(&mut self, program: &Program) {
@@ -91,7 +138,9 @@ impl Actor {
 
     /// Raises its events right after it started it.
     async fn raises_at_once(&mut self, program: Program) {
-        self.client.start(&self.id, &program).await;
+        if !self.starts(&Start::program(&program)).await {
+            return;
+        }
         for event in program.events() {
             self.client.raise(&self.id, event).await;
         }
@@ -107,11 +156,16 @@ impl Actor {
         let mine = without_events(program);
         let other = without_events(Program::random(&mut self.dice, 1));
         let late = Duration::from_millis(self.dice.below(300));
-        join(self.client.start(&self.id, &mine), async {
+        let (starts, others) = (Start::program(&mine), Start::program(&other));
+        let answers = join(self.client.start(&self.id, &starts), async {
             self.world.env.sleep(late).await;
-            self.rival.start(&self.id, &other).await
+            self.rival.start(&self.id, &others).await
         })
         .await;
+        if matches!(answers, (Answer::GivenUp, Answer::GivenUp)) {
+            self.adrift.push(Adrift::Started(self.id.clone()));
+            return;
+        }
         let Some(status) = self.client.ended(&self.id).await else {
             return;
         };
@@ -124,9 +178,8 @@ impl Actor {
         }
     }
 
-    /// Lets the last commit end. Rows are written without a condition: a write of unknown outcome that
-    /// is repeated after the instance was created anew shows its old end for a while. Known, see
-    /// the README.
+    /// Lets what is under way to an instance land before it is purged: nothing of it is left then
+    /// by whose version an insert that lands late could be refused.
     async fn settles(&self) {
         let pause = Duration::from_millis(MAX_LATENESS_MS);
         self.world.env.sleep(pause).await;
@@ -135,8 +188,14 @@ impl Actor {
     /// Purges what it ran and runs another program under the same id.
     async fn recreates(&mut self, program: Program) {
         self.runs(program).await;
+        if !self.adrift.is_empty() {
+            return;
+        }
         self.settles().await;
-        self.client.purge(&self.id).await;
+        if let Answer::GivenUp = self.client.purge(&self.id).await {
+            self.adrift.push(Adrift::Purged(self.id.clone()));
+            return;
+        }
         self.pause(2_000).await;
         let next = Program::random(&mut self.dice, 1);
         self.runs(next).await;
@@ -145,7 +204,9 @@ impl Actor {
     /// Runs another program under the same id without a purge.
     async fn repeats(&mut self, program: Program) {
         self.runs(program).await;
-        self.settles().await;
+        if !self.adrift.is_empty() {
+            return;
+        }
         let next = Program::random(&mut self.dice, 1);
         self.runs(next).await;
     }
@@ -154,7 +215,9 @@ impl Actor {
     async fn rewinds(&mut self, mut program: Program) {
         let gate = format!("g{}", self.id);
         program.steps.push(Step::Gate(gate.clone()));
-        self.client.start(&self.id, &program).await;
+        if !self.starts(&Start::program(&program)).await {
+            return;
+        }
         for event in program.events() {
             self.client.raise(&self.id, event).await;
         }
@@ -167,14 +230,9 @@ impl Actor {
             return;
         }
         self.gate.open(&gate);
-        for _ in 0..MAX_REWINDS {
-            self.client.rewind(&self.id).await;
-            // An answer of the first run that was sent twice fails the task once more: a rewound
-            // task keeps its id.
-            let status = self.client.ended(&self.id).await;
-            if status.is_none_or(|s| s.runtime_status != OrchestrationStatus::Failed) {
-                break;
-            }
+        if let Answer::GivenUp = self.client.rewind(&self.id).await {
+            // The sweeper must wake it.
+            return;
         }
         self.client.completed(&self.id, &program).await;
     }

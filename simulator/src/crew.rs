@@ -1,20 +1,25 @@
 //! The workers of a run, and what happens to them.
 
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::HubSettings;
 use durabletask_azurestorage::partition::partition_manager;
 use durabletask_azurestorage::{Executors, HubWorker, TaskHub};
-use durabletask_worker::Registry;
+use durabletask_catalogue::{Flaky, builder_with};
 use futures::future::{Either, select};
 use tokio::sync::Notify;
 
+use crate::bounds::excess;
 use crate::dice::Dice;
 use crate::faults::FaultId;
 use crate::machine::Machine;
 use crate::network::{Network, World};
-use crate::program::{Gate, Work, program};
+use crate::notes::notes;
+use crate::plot::Plot;
+use crate::program::{Gate, Work, program, repeat};
 
 /// Virtual time in which incidents happen, in milliseconds.
 const INCIDENTS_MS: u64 = 240_000;
@@ -22,6 +27,9 @@ const INCIDENTS_MS: u64 = 240_000;
 const MAX_INCIDENTS: u64 = 9;
 /// How far clocks are off, at most, in milliseconds.
 const MAX_SKEW_MS: u64 = 20_000;
+
+/// Pause between looks at a worker's memory.
+const WATCH_PAUSE: Duration = Duration::from_millis(400);
 
 /// What happens to a worker besides its network.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +49,10 @@ pub(crate) struct Post {
     world: Arc<World>,
     settings: HubSettings,
     gate: Gate,
+    flaky: Flaky,
     machine: Mutex<Option<Arc<Machine>>>,
     stop: Notify,
+    is_closed: AtomicBool,
 }
 
 /// Random clock error, in milliseconds; most clocks are right.
@@ -61,14 +71,17 @@ impl Post {
         settings: &HubSettings,
         name: &str,
         gate: &Gate,
+        flaky: &Flaky,
     ) -> Arc<Self> {
         Arc::new(Self {
             name: name.to_owned(),
             world: world.clone(),
             settings: settings.clone(),
             gate: gate.clone(),
+            flaky: flaky.clone(),
             machine: Mutex::default(),
             stop: Notify::new(),
+            is_closed: AtomicBool::new(false),
         })
     }
 
@@ -81,13 +94,16 @@ impl Post {
     pub(crate) async fn keep_manned(self: Arc<Self>, seed: u64) {
         let mut dice = Dice::of(seed, &self.name, u64::MAX);
         for life in 0_u64.. {
+            if self.is_closed.load(Ordering::Relaxed) {
+                return;
+            }
             let name = format!("{}.{life}", self.name);
             let machine = Machine::new(&name, &self.world.env, skew_ms(&mut dice));
             let worker = self.start(&machine);
             *self.machine.lock().unwrap_or_else(PoisonError::into_inner) = Some(machine.clone());
             self.world.trace.step(&name, "starts");
-            let dead = std::pin::pin!(machine.dead());
-            let stopped = std::pin::pin!(self.stop.notified());
+            let dead = pin!(self.watch(&machine, &worker));
+            let stopped = pin!(self.stop.notified());
             if let Either::Right(_) = select(dead, stopped).await {
                 let outcome = worker.stop().await;
                 self.world
@@ -102,26 +118,57 @@ impl Post {
         }
     }
 
+    /// Watches what a worker has in memory until it is dead.
+    async fn watch(&self, machine: &Machine, worker: &HubWorker) {
+        if Plot::of(self.world.faults.seed()) == Plot::Programs {
+            return machine.dead().await;
+        }
+        let mut dead = pin!(machine.dead());
+        loop {
+            let slept = pin!(self.world.env.sleep(WATCH_PAUSE));
+            if let Either::Left(_) = select(&mut dead, slept).await {
+                return;
+            }
+            if let Some(excess) = excess(&worker.gauges(), &self.settings) {
+                let what = format!("{} has {excess}", machine.name);
+                self.world.trace.violation(what);
+                return dead.await;
+            }
+        }
+    }
+
     fn start(&self, machine: &Arc<Machine>) -> HubWorker {
         let env = machine.env();
         let account = Network::account(&self.world, machine);
         let manager = partition_manager(&account, &self.settings, &machine.name, &env);
-        let mut registry = Registry::new();
-        registry.use_env(env.clone());
-        let registered = registry
-            .add_orchestrator(program)
-            .and_then(|()| registry.add_activity(Work(env.clone())))
-            .and_then(|()| registry.add_activity(self.gate.clone()));
-        if let Err(error) = registered {
-            self.world.trace.violation(error);
-        }
-        let registry = Arc::new(registry);
+        let tasks = builder_with(self.flaky.clone())
+            .env(env.clone())
+            .orchestrator(program)
+            .orchestrator(notes)
+            .activity(repeat)
+            .activity(Work(env.clone()))
+            .activity(self.gate.clone());
+        let registry = match tasks.build() {
+            Ok(worker) => worker.registry(),
+            Err(error) => {
+                self.world.trace.violation(error);
+                Arc::default()
+            }
+        };
         let executors = Executors {
             orchestrators: registry.clone(),
             activities: registry,
         };
         let hub = TaskHub::new(env, account, self.settings.clone());
         HubWorker::start(hub, executors, manager)
+    }
+
+    /// Kills its worker for good.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+        if let Some(machine) = self.machine() {
+            machine.kill();
+        }
     }
 
     /// Stops its worker cleanly.

@@ -1,7 +1,7 @@
 //! Which faults a run has: drawn by the seed, some left out on request, those that struck noted.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use durabletask_storage::ErrorKind;
@@ -16,6 +16,8 @@ pub enum FaultId {
     Request(Arc<str>, u64),
     /// The n-th incident.
     Incident(u64),
+    /// Of the n-th operation of that client: its process dies.
+    Operation(Arc<str>, u64),
 }
 
 /// What becomes of a storage request.
@@ -59,6 +61,7 @@ pub(crate) struct Faults {
 #[derive(Debug, Default)]
 struct State {
     struck: Vec<FaultId>,
+    may_double: bool,
     is_over: bool,
 }
 
@@ -87,11 +90,18 @@ impl Faults {
         }
     }
 
+    /// What decides everything.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Whether that fault strikes; noted if it does.
     pub(crate) fn strikes(&self, fault: FaultId) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         let strikes = !state.is_over && self.only.as_ref().is_none_or(|only| only.contains(&fault));
         if strikes {
+            // Of processes; requests are looked at one by one.
+            state.may_double |= !matches!(fault, FaultId::Request(..));
             state.struck.push(fault);
         }
         strikes
@@ -125,39 +135,49 @@ impl Faults {
         } else if is_within(rates.lost) {
             Fate::Lost
         } else if is_within(rates.lands_late) {
-            // Writes of the instance row carry no condition: one that lands late shows an old
-            // state for good. Known, see the README.
-            if operation == Operation::Write {
-                Fate::AnswerLost(there)
-            } else {
-                Fate::LandsLate(late)
-            }
+            Fate::LandsLate(late)
         } else if is_within(rates.twice) && !is_get {
             Fate::Twice(there, late / 20)
         } else {
             return answered;
         };
         if self.strikes(FaultId::Request(machine.clone(), n)) {
+            if operation == Operation::PutMessage && !matches!(fate, Fate::Refused(_)) {
+                self.lock().may_double = true;
+            }
             fate
         } else {
             answered
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// No fault strikes any more.
     pub(crate) fn end(&self) {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_over = true;
+        self.lock().is_over = true;
+    }
+
+    /// Whether no fault strikes any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().is_over
+    }
+
+    /// Whether any fault struck so far.
+    pub(crate) fn has_struck(&self) -> bool {
+        !self.lock().struck.is_empty()
+    }
+
+    /// Whether an event may have been delivered twice: after a put of unknown outcome, a death or
+    /// a stand-still.
+    pub(crate) fn may_double(&self) -> bool {
+        self.lock().may_double
     }
 
     /// What struck so far.
     pub(crate) fn struck(&self) -> Vec<FaultId> {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .struck
-            .clone()
+        self.lock().struck.clone()
     }
 }

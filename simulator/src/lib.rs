@@ -5,6 +5,7 @@
 //! stopped. Everything follows from the seed: the same seed gives the same run, step by step.
 
 mod actors;
+mod bounds;
 mod client;
 mod crew;
 mod dice;
@@ -14,6 +15,8 @@ mod look;
 mod machine;
 mod mutation;
 mod network;
+mod notes;
+mod plot;
 mod program;
 mod run;
 mod shrink;

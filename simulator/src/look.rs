@@ -1,17 +1,22 @@
 //! What must hold when everybody is through.
 
+mod leftovers;
+
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::HubSettings;
 use durabletask_azurestorage::wire::history_row;
 use durabletask_azurestorage::wire::instance_row::InstanceRow;
+use durabletask_azurestorage::wire::large;
 use durabletask_azurestorage::{HubClient, SweepOptions, TaskHub};
-use durabletask_core::{EventKind, OrchestrationStatus};
+use durabletask_core::{EventKind, EventType, OrchestrationStatus};
 use durabletask_storage::{Query, Result, Row, StorageError};
 
-use crate::history::faults_of;
+use crate::history::{Looks, faults_of};
 use crate::network::World;
+pub(crate) use leftovers::check_leftovers;
 
 /// Virtual time in which the last messages must go, in seconds.
 const QUIET_SECONDS: u64 = 3 * 3_600;
@@ -20,7 +25,7 @@ const SWEEP_AFTER_SECONDS: u64 = 700;
 /// Pause between looks, in seconds.
 const LOOK_SECONDS: u64 = 10;
 
-/// Waits until no queue holds a message.
+/// Waits until no queue holds a message but timers that are not due yet.
 pub(crate) async fn until_quiet(world: &World, settings: &HubSettings) {
     for _ in 0..QUIET_SECONDS / LOOK_SECONDS {
         match messages(world, settings).await {
@@ -34,6 +39,23 @@ pub(crate) async fn until_quiet(world: &World, settings: &HubSettings) {
     world
         .trace
         .violation(format_args!("messages are left: {left:?}"));
+}
+
+/// Looks at all histories again and again, for as long as faults strike.
+pub(crate) async fn keep_looking(world: Arc<World>, settings: HubSettings) {
+    let mut looks = Looks::default();
+    let table = settings.names().history_table();
+    while !world.faults.is_over() {
+        world.env.sleep(Duration::from_secs(LOOK_SECONDS)).await;
+        match rows(&world, &table).await {
+            Ok(rows) => {
+                for fault in looks.look(&world.histories, &rows) {
+                    world.trace.violation(fault);
+                }
+            }
+            Err(error) => world.trace.violation(error),
+        }
+    }
 }
 
 /// Lets the sweeper repair what crashes left behind, after the time it takes to be sure.
@@ -64,7 +86,8 @@ async fn messages(world: &World, settings: &HubSettings) -> Result<Vec<(String, 
     let mut counts = Vec::new();
     for queue in queues {
         let count = world.account.queues.count_messages(&queue).await?;
-        counts.push((queue, count));
+        let not_due = world.timers.due_after(&queue, world.env.monotonic());
+        counts.push((queue, count.saturating_sub(not_due)));
     }
     Ok(counts)
 }
@@ -115,6 +138,10 @@ fn faults_of_instance(row: &Row, history: &[&Row]) -> Vec<String> {
     else {
         return vec![format!("has not ended: {:?}", instance.runtime_status)];
     };
+    if status == OrchestrationStatus::Terminated && history.is_empty() {
+        // Before it began.
+        return Vec::new();
+    }
     let sentinel = history.iter().find(|row| history_row::is_sentinel(row));
     let current = sentinel.and_then(|row| history_row::execution_id(row));
     if current != instance.execution_id.as_deref() {
@@ -136,19 +163,21 @@ fn faults_of_instance(row: &Row, history: &[&Row]) -> Vec<String> {
 
 /// What the row says otherwise than history about the end.
 fn ending(own: &[&Row], status: OrchestrationStatus, output: Option<&str>) -> Option<String> {
-    let mut ends = own.iter().filter_map(|row| {
-        let event = history_row::row_to_event(row).ok()?;
-        match event.kind {
-            EventKind::ExecutionCompleted(completed) => Some(completed),
-            _ => None,
-        }
-    });
-    let completed = ends.next_back()?;
-    // A failure is told in other words there.
-    let is_failure = status == OrchestrationStatus::Failed;
-    let agrees =
-        completed.status == status && (is_failure || completed.result.as_deref() == output);
-    (!agrees).then(|| {
+    let is_end = |row: &&&Row| history_row::event_type(row) == Ok(EventType::ExecutionCompleted);
+    let row = own.iter().rfind(is_end)?;
+    let EventKind::ExecutionCompleted(completed) = history_row::row_to_event(row).ok()?.kind else {
+        return None;
+    };
+    let moved = large::moved_columns(row);
+    let has_result = match moved.iter().find(|(column, _)| *column == "Result") {
+        // The row has the address of the same blob.
+        Some((_, blob)) => output
+            .zip(blob.rsplit('/').next())
+            .is_some_and(|(url, name)| url.ends_with(name)),
+        // A failure is told in other words there.
+        None => status == OrchestrationStatus::Failed || completed.result.as_deref() == output,
+    };
+    (completed.status != status || !has_result).then(|| {
         format!(
             "the row says {status} with {output:?}, history {} with {:?}",
             completed.status, completed.result

@@ -27,6 +27,8 @@ pub(crate) enum Step {
     Gate(String),
     /// Sends the event of that number to this instance itself, and waits for it.
     Echo(u32),
+    /// Calls an activity with a text of so many characters, which comes back.
+    Large(u32),
     /// Goes on as a new execution.
     Anew,
 }
@@ -120,6 +122,7 @@ fn expected_of(step: &Step) -> Vec<String> {
             .map(|steps| Program::new(steps.clone()).expected().join("+"))
             .collect(),
         Step::Gate(name) => vec![name.clone()],
+        Step::Large(chars) => vec![large_text(*chars)],
         Step::Anew => Vec::new(),
     }
 }
@@ -153,7 +156,11 @@ fn run(ctx: &OrchestrationContext, step: Step) -> BoxFuture<'_, Result<Vec<Strin
                 ctx.timer(Duration::from_secs(seconds.into())).await;
                 vec![format!("t{seconds}")]
             }
-            Step::Event(n) => vec![ctx.wait_event::<String>(&event_name(n)).await?],
+            Step::Event(n) => {
+                let payload: String = ctx.wait_event(&event_name(n)).await?;
+                // Large events come with filling.
+                vec![payload.chars().filter(|c| *c != FILLING).collect()]
+            }
             Step::Echo(n) => {
                 ctx.send_event(ctx.instance_id(), &event_name(n), format!("e{n}"))?;
                 vec![ctx.wait_event::<String>(&event_name(n)).await?]
@@ -165,6 +172,7 @@ fn run(ctx: &OrchestrationContext, step: Step) -> BoxFuture<'_, Result<Vec<Strin
                 yielded.into_iter().map(|one| one.join("+")).collect()
             }
             Step::Gate(name) => vec![ctx.call_by_name::<String>("Gate", name).await?],
+            Step::Large(chars) => vec![ctx.call(repeat, large_text(chars)).await?],
             Step::Anew => Vec::new(),
         })
     }
@@ -175,6 +183,29 @@ fn run(ctx: &OrchestrationContext, step: Step) -> BoxFuture<'_, Result<Vec<Strin
 /// does no harm.
 pub(crate) fn event_name(n: u32) -> String {
     format!("E{n}")
+}
+
+/// What large events carry besides their name.
+const FILLING: char = '.';
+/// Events from that number on are large.
+pub(crate) const FIRST_LARGE_EVENT: u32 = 1_000;
+
+/// Payload of the event of that number.
+pub(crate) fn payload_of(n: u32) -> String {
+    let filling = if n < FIRST_LARGE_EVENT { 0 } else { n };
+    let filling = FILLING.to_string().repeat(filling as usize);
+    format!("e{n}{filling}")
+}
+
+/// So many characters, in `large_text` order.
+fn large_text(chars: u32) -> String {
+    "l".repeat(chars as usize)
+}
+
+/// Returns what it is given.
+#[activity(name = "Repeat")]
+pub(crate) async fn repeat(_: ActivityContext, text: String) -> Result<String> {
+    Ok(text)
 }
 
 /// Takes up to two seconds, by its input.

@@ -5,23 +5,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::{HubSettings, PartitionManagement, Protections, create_hub};
+use durabletask_catalogue::Flaky;
 use durabletask_storage::embedded::EmbeddedStore;
 use durabletask_storage::{Env, VirtualEnv};
 
-use crate::actors::act;
+use crate::actors::{Adrift, act};
+use crate::client::Client;
 use crate::crew::{Post, incidents};
 use crate::dice::Dice;
 use crate::faults::{FaultId, Faults};
 use crate::history::HistoryWatch;
 use crate::look;
-use crate::network::World;
+use crate::network::{Timers, World};
+use crate::plot::Plot;
 use crate::program::Gate;
 use crate::trace::Trace;
 
 /// Virtual time after which nothing goes wrong any more, in seconds.
 const FAULTS_SECONDS: u64 = 360;
 /// Virtual time of a whole run, at most, in seconds.
-const HORIZON_SECONDS: u64 = 3 * 86_400;
+const HORIZON_SECONDS: u64 = 40 * 86_400;
+/// Virtual time in which nobody does anything, so that everything that is left is old.
+const REST: Duration = Duration::from_secs(31 * 86_400);
 
 /// What to run.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +75,7 @@ pub fn run(options: &Options) -> Report {
     let world = Arc::new(World {
         faults: Faults::new(options.seed, options.only.clone()),
         trace: Trace::new(&env, options.is_loud),
+        timers: Timers::default(),
         histories: HistoryWatch::new(settings.names().history_table()),
         travels: env.scope(),
         account,
@@ -111,7 +117,40 @@ fn settings(options: &Options) -> HubSettings {
         settings.partition_management = PartitionManagement::Safe;
     }
     settings.sticky_sessions = dice.below(4) != 0;
+    if Plot::of(options.seed) == Plot::Everything {
+        unusual(&mut settings, &mut dice);
+    }
     settings
+}
+
+/// All managers, small buffers, two apps that take turns.
+fn unusual(settings: &mut HubSettings, dice: &mut Dice) {
+    settings.partition_management = match dice.below(3) {
+        0 => PartitionManagement::Table,
+        1 => PartitionManagement::Safe,
+        _ => PartitionManagement::Legacy,
+    };
+    settings.use_app_lease = dice.below(3) == 0;
+    settings.app_lease_acquire_interval = Duration::from_secs(20);
+    if dice.below(2) == 0 {
+        settings.control_queue_batch_size = 3;
+        settings.control_queue_buffer_threshold = 5;
+        settings.max_concurrent_activities = 2;
+        settings.max_concurrent_orchestrators = 2;
+        settings.session_cache_max_bytes = 20_000;
+    }
+}
+
+/// The settings of the `n`-th worker: with an app lease, there are two apps.
+fn of_app(settings: &HubSettings, n: u64) -> HubSettings {
+    let app_name = match n {
+        0 => "first",
+        _ => "second",
+    };
+    HubSettings {
+        app_name: app_name.to_owned(),
+        ..settings.clone()
+    }
 }
 
 async fn whole(world: &Arc<World>, settings: &HubSettings, seed: u64) {
@@ -119,11 +158,10 @@ async fn whole(world: &Arc<World>, settings: &HubSettings, seed: u64) {
         world.trace.violation(error);
         return;
     }
-    let gate = Gate::default();
+    let (gate, flaky) = (Gate::default(), Flaky::default());
+    let post = |name: &str, n| Post::new(world, &of_app(settings, n), name, &gate, &flaky);
     let count = 2 + Dice::of(seed, "workers", 0).below(2);
-    let posts: Vec<Arc<Post>> = (0..count)
-        .map(|n| Post::new(world, settings, &format!("w{n}"), &gate))
-        .collect();
+    let posts: Vec<Arc<Post>> = (0..count).map(|n| post(&format!("w{n}"), n)).collect();
     for post in &posts {
         drop(world.travels.spawn(post.clone().keep_manned(seed)));
     }
@@ -133,12 +171,43 @@ async fn whole(world: &Arc<World>, settings: &HubSettings, seed: u64) {
             .spawn(incidents(world.clone(), posts.clone(), seed)),
     );
     drop(world.travels.spawn(calm(world.clone(), world.env.clone())));
-    act(world, settings, &gate, seed).await;
+    if Plot::of(seed) == Plot::Everything {
+        let looking = look::keep_looking(world.clone(), settings.clone());
+        drop(world.travels.spawn(looking));
+    }
+    let adrift = act(world, settings, &gate, seed).await;
     world.faults.end();
     look::until_quiet(world, settings).await;
     look::sweep(world, settings).await;
     look::until_quiet(world, settings).await;
+    if !adrift.is_empty() {
+        tidy_up(world, settings, adrift).await;
+        look::until_quiet(world, settings).await;
+    }
     look::check_all(world, settings).await;
+    for post in &posts {
+        post.close();
+    }
+    // Timers become due, and blobs so old that the sweeper looks at them.
+    world.env.sleep(REST).await;
+    let last = post("last", 0);
+    drop(world.travels.spawn(last.clone().keep_manned(seed)));
+    look::until_quiet(world, settings).await;
+    last.close();
+    look::check_leftovers(world, settings).await;
+}
+
+/// Ends what clients left half done when they died.
+async fn tidy_up(world: &Arc<World>, settings: &HubSettings, adrift: Vec<Adrift>) {
+    let client = Client::new(world, settings, "tidy", 0, None);
+    for left in adrift {
+        match left {
+            Adrift::Started(id) => client.end(&id).await,
+            Adrift::Purged(id) => {
+                client.purge(&id).await;
+            }
+        }
+    }
 }
 
 async fn calm(world: Arc<World>, env: Env) {

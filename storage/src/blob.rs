@@ -19,8 +19,8 @@ pub trait Blobs: Send + Sync + Debug {
     /// itself is leased.
     async fn delete_container(&self, container: &str) -> Result<bool>;
 
-    /// Names of the containers that start with `prefix`, in order.
-    async fn list_containers(&self, prefix: &str) -> Result<Vec<String>>;
+    /// The containers whose names start with `prefix`, in order.
+    async fn list_containers(&self, prefix: &str) -> Result<Vec<ContainerInfo>>;
 
     /// Writes a whole block blob (`application/octet-stream`). Durable when this returns.
     /// `lease` must be given while the blob is leased.
@@ -105,6 +105,15 @@ impl Debug for Blob {
             .field("etag", &self.etag)
             .finish()
     }
+}
+
+/// What a list tells about a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerInfo {
+    /// The name.
+    pub name: String,
+    /// Whether somebody holds the container's own lease.
+    pub leased: bool,
 }
 
 /// One page of a list.

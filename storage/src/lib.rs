@@ -9,13 +9,15 @@ pub mod conformance;
 pub mod embedded;
 pub mod env;
 mod error;
+mod failure;
+mod limits;
 mod queue;
 mod table;
 pub mod wrappers;
 
 use std::sync::Arc;
 
-pub use blob::{Blob, BlobInfo, BlobPage, Blobs, PutCondition};
+pub use blob::{Blob, BlobInfo, BlobPage, Blobs, ContainerInfo, PutCondition};
 pub use clock::ServiceClock;
 pub use env::{Env, Scope, VirtualEnv};
 pub use error::{ErrorKind, Result, StorageError};

@@ -252,6 +252,18 @@ impl Write {
             },
         }
     }
+
+    /// The columns to be written; none in a delete.
+    pub(crate) fn row(&self) -> Option<&Row> {
+        match self {
+            Self::Insert(row)
+            | Self::InsertOrReplace(row)
+            | Self::InsertOrMerge(row)
+            | Self::Replace(row, _)
+            | Self::Merge(row, _) => Some(row),
+            Self::Delete { .. } => None,
+        }
+    }
 }
 
 /// What to look for.

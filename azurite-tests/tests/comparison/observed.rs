@@ -216,6 +216,7 @@ async fn rows_of(account: &Account, table: &str) -> Vec<Row> {
 async fn blobs_of(account: &Account, hub: &str) -> BTreeMap<String, Vec<u8>> {
     let mut blobs = BTreeMap::new();
     for container in account.blobs.list_containers(hub).await.unwrap() {
+        let container = container.name;
         let page = account
             .blobs
             .list_blobs(&container, "", None)

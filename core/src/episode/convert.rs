@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
+use super::derived::{child_execution_id, next_execution_id};
 use super::errors::child_failed;
 use super::trace::{self, call_span};
 use super::{EpisodeOptions, Outbound, RuntimeState, Stamps};
@@ -12,10 +11,6 @@ use crate::{
     FIRE_AND_FORGET_TAG, HistoryEvent, OrchestrationInstance, OrchestrationStatus, ParentInstance,
     SubOrchestrationCreated, Tags, TaskMessage, TaskScheduled, Timestamp, TraceContext, merge_tags,
 };
-
-/// Root of the ids that are derived from an execution id. Any constant would do; it must never
-/// change, or a start that is sent again after an upgrade would run the child twice.
-const DERIVED_IDS: Uuid = Uuid::from_u128(0x4d0c_51f2_8a6b_5e3c_9d27_71b0_c6e8_f1a4);
 
 /// Outbound messages by kind, each in the order of the decisions.
 #[derive(Debug, Default)]
@@ -34,41 +29,6 @@ impl Outboxes {
         to_instances.chain(timers).chain(activities).collect()
     }
 }
-
-/// The namespace of everything that is derived from one execution.
-pub(super) fn namespace_of(started: &ExecutionStarted) -> Uuid {
-    let execution = started.instance.execution_id.as_deref().unwrap_or_default();
-    Uuid::new_v5(&DERIVED_IDS, execution.as_bytes())
-}
-
-/// The execution id of the child that an execution starts as task `task`: the same whenever the
-/// start is sent, so that the second message meets a start that is already there. .NET draws it at
-/// random and runs the child twice (chapter 02 §8.6).
-pub(super) fn child_execution_id(started: &ExecutionStarted, task: i32) -> String {
-    Uuid::new_v5(&namespace_of(started), task.to_string().as_bytes())
-        .simple()
-        .to_string()
-}
-
-/// The execution id of the generation after `execution_id`: derived, so that a start message that
-/// comes back can be told to be of an earlier generation. .NET draws it at random.
-fn next_execution_id(execution_id: &str) -> String {
-    let namespace = Uuid::new_v5(&DERIVED_IDS, execution_id.as_bytes());
-    Uuid::new_v5(&namespace, b"next").simple().to_string()
-}
-
-/// Whether `later` came about by continue-as-new from `earlier`, over 1,000 generations at most.
-/// False for generations of .NET workers, whose ids say nothing.
-pub fn is_later_generation(later: &str, earlier: &str) -> bool {
-    std::iter::successors(Some(next_execution_id(earlier)), |id| {
-        Some(next_execution_id(id))
-    })
-    .take(MAX_GENERATIONS_APART)
-    .any(|id| id == later)
-}
-
-/// Generations that [`is_later_generation`] looks through.
-const MAX_GENERATIONS_APART: usize = 1_000;
 
 /// Turns the decisions of one execution into its history and its outbound messages.
 pub(super) struct Converter<'a> {

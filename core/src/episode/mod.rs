@@ -6,6 +6,7 @@
 //! [`Episode::into_plan`] says what has to become durable, and in which order.
 
 mod convert;
+mod derived;
 mod errors;
 mod reconcile;
 mod state;
@@ -22,7 +23,8 @@ use crate::{
 };
 use convert::{Converter, Outboxes};
 
-pub use convert::{answer_again, is_later_generation};
+pub use convert::answer_again;
+pub use derived::{is_derived_id, is_later_generation};
 pub use errors::{ErrorMode, FUNCTION_FAILED, exception_text, task_failed_event};
 pub use state::RuntimeState;
 pub use trace::execution_trace;

@@ -1,6 +1,6 @@
 //! The history of one execution in memory (chapter 04 §1.2).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::{
@@ -20,6 +20,8 @@ pub struct RuntimeState {
     status: OrchestrationStatus,
     custom_status: Option<String>,
     ids: BTreeSet<i32>,
+    /// Decisions that a rewind took out of the replay: the last episode that made each.
+    rewound: BTreeMap<i32, u32>,
     answered: BTreeSet<(TaskKind, i32)>,
     episodes: u32,
     bytes: usize,
@@ -36,6 +38,7 @@ impl Default for RuntimeState {
             status: OrchestrationStatus::Running,
             custom_status: None,
             ids: BTreeSet::new(),
+            rewound: BTreeMap::new(),
             answered: BTreeSet::new(),
             episodes: 0,
             bytes: 0,
@@ -126,7 +129,8 @@ impl RuntimeState {
     }
 
     /// Whether any event has that task id: the test for answers that came before the history
-    /// that expects them (chapter 02 §4.5 c). Rewound events count, as with .NET.
+    /// that expects them (chapter 02 §4.5 c). A rewound decision does not count until it is made
+    /// again; with .NET it does.
     pub fn has_event_with_id(&self, id: i32) -> bool {
         self.ids.contains(&id)
     }
@@ -150,6 +154,28 @@ impl RuntimeState {
             let is_open = !self.answered.contains(&(TaskKind::Child, event.event_id));
             child.instance_id.as_deref().filter(|_| depends && is_open)
         })
+    }
+
+    /// Whether this answers what a rewind took out of the replay, and not what was asked again
+    /// since: task ids are reused. A failure that was recorded and rewound has the same stamp; an
+    /// activity's answer carries the `episode` that asked for it, which for the second run is
+    /// greater than any that asked before. Of tasks that the first commit of a generation asked
+    /// for, the number says nothing (it counts the generation before), so their answers pass.
+    pub fn is_rewound(&self, answer: &HistoryEvent, episode: Option<i32>) -> bool {
+        let Some((kind, id)) = answer_to(answer) else {
+            return false;
+        };
+        let asked_before = match (kind, self.rewound.get(&id), episode) {
+            (TaskKind::Activity, Some(last), Some(episode)) => {
+                episode > 0 && u32::try_from(episode).is_ok_and(|episode| episode <= *last)
+            }
+            _ => false,
+        };
+        let is_recorded = |event: &Arc<HistoryEvent>| {
+            matches!(event.kind, EventKind::Generic { .. }) && event.timestamp == answer.timestamp
+        };
+        // Only a rewound history is searched.
+        !self.rewound.is_empty() && (asked_before || self.events.iter().any(is_recorded))
     }
 
     /// Whether history already holds an event of the same type, name, payload and timestamp: a
@@ -202,7 +228,12 @@ impl RuntimeState {
 
     pub(super) fn add(&mut self, event: Arc<HistoryEvent>) {
         self.bytes = self.bytes.saturating_add(event.held_bytes());
-        if event.event_id >= 0 {
+        // What rewind makes of a decision; the message that wakes an instance has no id.
+        let is_rewound = matches!(event.kind, EventKind::Generic { .. });
+        if event.event_id >= 0 && is_rewound {
+            self.ids.remove(&event.event_id);
+            self.rewound.insert(event.event_id, self.episodes);
+        } else if event.event_id >= 0 {
             self.ids.insert(event.event_id);
         }
         if let Some(task) = answer_to(&event).filter(|(_, id)| self.ids.contains(id)) {

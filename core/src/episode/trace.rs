@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::convert::namespace_of;
+use super::derived::namespace_of;
 use crate::{EventKind, ExecutionStarted, Timestamp, TraceContext};
 
 /// A span of the execution's trace for one of its calls: its id, and the context that carries it.

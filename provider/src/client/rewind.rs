@@ -17,7 +17,7 @@ impl HubClient {
     /// [`TaskHubError::NotFailed`].
     ///
     /// Price: four table transactions, two or three per failure, and one queue transaction; the
-    /// same (less one) for each failed descendant.
+    /// same for each failed descendant.
     pub async fn rewind(
         &self,
         instance_id: &str,
@@ -28,7 +28,8 @@ impl HubClient {
         let row = row.ok_or_else(|| hub.no_such_instance(instance_id))?;
         let leaves = if row.runtime_status == Some(OrchestrationStatus::Failed) {
             let mut rewound = Rewound::default();
-            hub.rewind_rows(instance_id, &mut rewound).await?;
+            hub.rewind_rows(instance_id, Some(row.clone()), &mut rewound)
+                .await?;
             rewound.leaves
         } else {
             hub.asleep_below(vec![instance_id.to_owned()]).await?

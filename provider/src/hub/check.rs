@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use durabletask_core::Timestamp;
-use durabletask_storage::{Account, Env, Query};
+use durabletask_storage::{Account, Env};
 
 use super::error::HubError;
+use super::records::{active_managers, count_of, count_of_json, lease_blobs, read_rows};
 use super::settings::{HubSettings, PartitionManagement};
-use super::task_hub_json::TaskHubInfo;
 use crate::partition::LeaseRow;
 
 /// How often a partition table that seems incomplete is read again, and how long to wait between:
@@ -82,41 +82,6 @@ pub(super) async fn check_main_account(
     Ok(())
 }
 
-async fn count_of_json(account: &Account, settings: &HubSettings) -> Result<Option<u32>, HubError> {
-    let info = TaskHubInfo::load(account, &settings.names()).await?;
-    Ok(info.map(|info| info.partition_count))
-}
-
-/// Partitions that the rows speak of: creation inserts the highest one first, so that a hub left
-/// half made is not mistaken for a smaller one.
-fn count_of(rows: &[LeaseRow]) -> u32 {
-    let highest = rows.iter().map(|row| row.partition.index()).max();
-    highest.map_or(0, |index| index + 1)
-}
-
-/// All rows of `{Hub}Partitions`; none if the table is missing.
-pub(super) async fn read_rows(
-    account: &Account,
-    settings: &HubSettings,
-) -> Result<Vec<LeaseRow>, HubError> {
-    let table = settings.names().partitions_table();
-    let hub = settings.hub_name.to_lowercase();
-    let mut rows = Vec::new();
-    let mut query = Query::default();
-    loop {
-        let page = match account.tables.query(&table, &query).await {
-            Ok(page) => page,
-            Err(error) if error.is_not_found() => return Ok(rows),
-            Err(error) => return Err(error.into()),
-        };
-        rows.extend(page.rows.iter().filter_map(|row| LeaseRow::read(&hub, row)));
-        query.continuation = page.continuation;
-        if query.continuation.is_none() {
-            return Ok(rows);
-        }
-    }
-}
-
 /// Refuses when workers with another manager are at work.
 async fn check_manager(
     account: &Account,
@@ -124,20 +89,10 @@ async fn check_manager(
     rows: &[LeaseRow],
     now: Timestamp,
 ) -> Result<(), HubError> {
-    let mut active = Vec::new();
-    if rows.iter().any(|row| row.is_live(now)) {
-        active.push(PartitionManagement::Table);
-    }
-    let leased = leased_blobs(account, settings).await?;
-    let any_in = |folder: &str| leased.iter().any(|name| name.starts_with(folder));
-    if any_in("intent/") || any_in("ownership/") {
-        active.push(PartitionManagement::Safe);
-    }
-    if any_in("default/") {
-        active.push(PartitionManagement::Legacy);
-    }
+    let blobs = lease_blobs(account, settings).await?;
     let configured = settings.partition_management;
-    let other = active.into_iter().find(|found| *found != configured);
+    let mut active = active_managers(rows, &blobs, now).into_iter();
+    let other = active.find(|found| *found != configured);
     other.map_or(Ok(()), |found| {
         Err(HubError::OtherManager {
             hub: settings.hub_name.clone(),
@@ -145,27 +100,6 @@ async fn check_manager(
             configured: configured.name(),
         })
     })
-}
-
-/// Names of the blobs in `{hub}-leases` that somebody leases.
-async fn leased_blobs(account: &Account, settings: &HubSettings) -> Result<Vec<String>, HubError> {
-    let container = settings.names().lease_container();
-    let mut leased = Vec::new();
-    let mut marker: Option<String> = None;
-    loop {
-        let listed = account.blobs.list_blobs(&container, "", marker.as_deref());
-        let page = match listed.await {
-            Ok(page) => page,
-            Err(error) if error.is_not_found() => return Ok(leased),
-            Err(error) => return Err(error.into()),
-        };
-        let blobs = page.blobs.into_iter();
-        leased.extend(blobs.filter(|blob| blob.leased).map(|blob| blob.name));
-        marker = page.marker;
-        if marker.is_none() {
-            return Ok(leased);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod deletion;
 mod error;
 mod open;
 mod overview;
+mod records;
 mod settings;
 mod task_hub_json;
 
@@ -15,7 +16,10 @@ pub use creation::create_hub;
 pub use deletion::delete_hub;
 pub use error::{HubError, SettingsError};
 pub use open::open_account;
-pub use overview::{HubOverview, PartitionOverview, find_hub, hub_overview};
+pub use overview::{
+    HubOverview, LeaseKind, LeaseOverview, PartitionOverview, RecordState, find_hub, hub_overview,
+};
+pub use records::{HubRecords, hub_records};
 #[doc(hidden)]
 pub use settings::Protections;
 pub use settings::{

@@ -73,6 +73,41 @@ struct Info {
     desired_swap_id: Option<String>,
 }
 
+/// The app lease as an onlooker sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AppLeaseState {
+    /// The lease id ([`app_lease_id`]) of the app that processes the hub, or did so last.
+    pub owner_id: Option<String>,
+    /// The lease id of the app that wants to.
+    pub desired_swap_id: Option<String>,
+    /// Whether any app holds it now.
+    pub is_held: bool,
+}
+
+/// Who holds a hub's app lease. Two blob requests.
+pub(crate) async fn app_lease_state(
+    account: &Account,
+    settings: &HubSettings,
+) -> Result<AppLeaseState> {
+    let names = settings.names();
+    let container = names.app_lease_container();
+    let info = read_info(&account.blobs, &container, &names.app_lease_blob()).await?;
+    let found = account.blobs.list_containers(&container).await?;
+    let mut leased = found.iter().filter(|found| found.leased);
+    Ok(AppLeaseState {
+        is_held: leased.any(|found| found.name == container),
+        owner_id: info.owner_id,
+        desired_swap_id: info.desired_swap_id,
+    })
+}
+
+/// The info blob; a missing or unreadable one says nothing.
+async fn read_info(blobs: &Arc<dyn Blobs>, container: &str, info: &str) -> Result<Info> {
+    let blob = blobs.get_blob(container, info).await?;
+    let info = blob.and_then(|blob| serde_json::from_slice(&blob.content).ok());
+    Ok(info.unwrap_or_default())
+}
+
 impl AppLease {
     /// Gates `manager` by the app lease of the app that the settings name.
     pub fn new(
@@ -294,11 +329,8 @@ impl Lease {
         self.put(&info).await
     }
 
-    /// The info blob; a missing or unreadable one says nothing.
     async fn read(&self) -> Result<Info> {
-        let blob = self.blobs.get_blob(&self.container, &self.info).await?;
-        let info = blob.and_then(|blob| serde_json::from_slice(&blob.content).ok());
-        Ok(info.unwrap_or_default())
+        read_info(&self.blobs, &self.container, &self.info).await
     }
 
     /// Says that the hub is this app's. The lease counts, not the blob: errors are ignored.

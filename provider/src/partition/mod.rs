@@ -19,7 +19,8 @@ use async_trait::async_trait;
 use durabletask_storage::{Account, Env, Scope};
 
 use crate::hub::{HubSettings, PartitionManagement};
-pub use app_lease::{AppLease, app_lease_id};
+pub(crate) use app_lease::app_lease_state;
+pub use app_lease::{AppLease, AppLeaseState, app_lease_id};
 pub use blob::BlobPartitionManager;
 pub(crate) use blob::LeaseRecord;
 pub use id::PartitionId;

@@ -58,7 +58,7 @@ impl Driver {
             control_queue: &control_queue,
             sender,
             sentinel: loaded.sentinel,
-            instance_etag: loaded.instance_etag,
+            row: loaded.row,
             blobs: loaded.blobs,
             settling: &self.settling,
         };

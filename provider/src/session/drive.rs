@@ -166,10 +166,11 @@ impl Driver {
         self.refuse(execution.as_deref(), loaded, accepted).await
     }
 
-    /// Tells the store which execution is at work, so that messages for it join.
+    /// Tells the store which execution is at work, so that messages for it join, and its size.
     fn identify(&self, loaded: &Loaded, asked_for: Option<&str>) {
         let execution = loaded.state.execution_id().or(asked_for);
-        self.context.sessions.identify(&self.instance_id, execution);
+        let sessions = &self.context.sessions;
+        sessions.identify(&self.instance_id, execution, loaded.held_bytes());
     }
 
     /// Loads what a batch asks for, and judges its start message meanwhile. The inner error says
@@ -185,7 +186,7 @@ impl Driver {
             (is_judged && started.parent.is_none()).then_some((index, started))
         });
         let Some((index, started)) = client_start else {
-            let loaded = self.with_instance_etag(load.await?).await?;
+            let loaded = self.load(&messages, load).await?;
             return self.unless_followed(Prepared { loaded, messages }).await;
         };
         let judged = hub.judge_start(&messages[index], started);
@@ -194,7 +195,7 @@ impl Driver {
         let why = match verdict {
             StartVerdict::Process => {
                 let mut loaded = loaded?;
-                loaded.instance_etag = row.and_then(|row| row.etag);
+                loaded.see_row(row);
                 return self.unless_followed(Prepared { loaded, messages }).await;
             }
             StartVerdict::Discard => "a duplicate start message is dropped",
@@ -230,7 +231,7 @@ impl Driver {
         let (Some(start), true) = (start, is_other) else {
             return Ok(Ok(Prepared { loaded, messages }));
         };
-        let stored = hub.load_session(&self.instance_id, None).await?;
+        let stored = hub.load_with_row(&self.instance_id, None).await?;
         if !is_followed_by(&messages[start].message().event, &stored.state) {
             return Ok(Ok(Prepared { loaded, messages }));
         }
@@ -246,15 +247,22 @@ impl Driver {
         Ok(Err(Left { deferred, ..left }))
     }
 
-    /// Under `useInstanceTableEtag` the row's version is needed too. One table transaction.
-    async fn with_instance_etag(
+    /// Loads the instance row beside the history; not for the start of a child without history,
+    /// which has no row yet: the price of a child stays what it is.
+    async fn load(
         &self,
-        mut loaded: Box<Loaded>,
+        messages: &[Inbound],
+        load: impl Future<Output = Result<Box<Loaded>, TaskHubError>>,
     ) -> Result<Box<Loaded>, TaskHubError> {
-        let hub = &self.context.hub;
-        if hub.settings().use_instance_table_etag {
-            let row = hub.instance_row(&self.instance_id, false).await?;
-            loaded.instance_etag = row.and_then(|row| row.etag);
+        let row = || self.context.hub.instance_row(&self.instance_id, false);
+        if !messages.iter().any(Inbound::is_start) {
+            let (mut loaded, row) = futures::future::try_join(load, row()).await?;
+            loaded.see_row(row);
+            return Ok(loaded);
+        }
+        let mut loaded = load.await?;
+        if loaded.sentinel.is_some() {
+            loaded.see_row(row().await?);
         }
         Ok(loaded)
     }
@@ -276,19 +284,17 @@ impl Driver {
         }
         drop(loaded);
         let hub = &self.context.hub;
-        let fresh = hub.load_session(&self.instance_id, execution).await?;
-        let loaded = self.with_instance_etag(fresh).await?;
+        let loaded = hub.load_with_row(&self.instance_id, execution).await?;
         Ok(Prepared { loaded, messages })
     }
 
     /// What stays in memory of a session that was loaded, or went on, and has not ended.
     pub(super) fn keep(&self, mut loaded: Box<Loaded>) -> Left {
-        let settings = self.context.hub.settings();
-        let is_kept = settings.sticky_sessions
-            && !settings.plain
+        let is_kept = self.context.hub.settings().keeps_sessions()
             && loaded.state.started().is_some()
             && !loaded.state.status().is_terminal();
         loaded.is_fresh = false;
+        loaded.read_row = None;
         Left {
             loaded: is_kept.then_some(loaded),
             deferred: Vec::new(),

@@ -10,8 +10,6 @@ use crate::queue::inbound::Inbound;
 /// Deliveries after which an answer without history is let through, to be deleted
 /// (chapter 02 §4.5 b).
 const MAX_HELD_BACK_DELIVERIES: u32 = 5;
-/// Deliveries up to which a message for an instance that has not started is put back.
-pub(crate) const MAX_PENDING_DELIVERIES: u32 = 6;
 
 /// A batch, sorted out.
 #[derive(Debug, Default)]
@@ -66,7 +64,7 @@ fn is_known(state: &RuntimeState, inbound: &Inbound) -> bool {
         | EventKind::ExecutionResumed { .. } => {
             inbound.held.dequeue_count() > 1 && state.holds_same_event(event)
         }
-        _ => state.holds_answer(event),
+        _ => state.holds_answer(event) || state.is_rewound(event, inbound.data.episode),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Messages that no episode takes: nothing new in them, no such instance, or it has ended.
 
+use durabletask_core::EventKind;
 use durabletask_core::episode::{RuntimeState, answer_again};
-use durabletask_core::{EventKind, OrchestrationStatus};
 
 use super::Loaded;
 use super::drive::{Driver, Left};
-use super::judge::{self, MAX_PENDING_DELIVERIES};
+use super::judge;
 use crate::error::TaskHubError;
 use crate::queue::inbound::Inbound;
 use crate::queue::outbox::{SenderIdentity, Sending};
@@ -18,15 +18,18 @@ impl Driver {
         loaded: Box<Loaded>,
         known: Vec<Inbound>,
     ) -> Result<Left, TaskHubError> {
-        if loaded.is_fresh && !known.is_empty() {
-            let hub = &self.context.hub;
-            let row = hub.instance_row(&self.instance_id, false).await?;
-            self.repair(&loaded.state, &loaded.blobs, row.as_ref())
-                .await?;
+        let repairs = loaded.is_fresh && !known.is_empty() && loaded.is_row_behind();
+        if repairs {
+            self.context.hub.repair(&self.instance_id).await?;
         }
         self.answer_again(&loaded.state, &known).await?;
         self.delete(known);
-        Ok(self.keep(loaded))
+        // The version that is known of the row is no longer its.
+        Ok(if repairs {
+            Left::default()
+        } else {
+            self.keep(loaded)
+        })
     }
 
     /// A parent that starts a finished child again did not commit the first call, and may have lost
@@ -65,30 +68,6 @@ impl Driver {
         Ok(())
     }
 
-    /// A message to an execution that is not the stored one may have made it so, and its commit may
-    /// have stopped before the row was written. Two table transactions.
-    async fn repair_current(&self) -> Result<(), TaskHubError> {
-        let hub = &self.context.hub;
-        let stored = hub.load_session(&self.instance_id, None).await?;
-        let row = hub.instance_row(&self.instance_id, false).await?;
-        self.repair(&stored.state, &stored.blobs, row.as_ref())
-            .await
-    }
-
-    async fn repair(
-        &self,
-        state: &RuntimeState,
-        blobs: &[String],
-        row: Option<&InstanceRow>,
-    ) -> Result<(), TaskHubError> {
-        let hub = &self.context.hub;
-        let repaired = hub.repair_row(&self.instance_id, state, blobs, row).await?;
-        if repaired {
-            hub.instance_changed(&self.instance_id);
-        }
-        Ok(())
-    }
-
     /// Messages that no episode can take: no such instance, or it has ended (chapter 02 §4.6).
     ///
     /// Where we better .NET: a load for one execution says nothing about messages to whichever
@@ -114,40 +93,42 @@ impl Driver {
             self.put_back(messages);
             return Ok(left);
         }
-        if !is_started && execution.is_some() {
-            if loaded.sentinel.is_some() {
-                self.repair_current().await?;
-            }
-            self.drop_messages(messages);
-            return Ok(left);
+        let hub = &self.context.hub;
+        let mut row = loaded.read_row.clone();
+        // A message to an execution that is not the stored one may have made it so, and its commit
+        // may have stopped before the row was written.
+        let is_doubtful = loaded.is_row_behind() || (!is_started && loaded.sentinel.is_some());
+        if !loaded.is_fresh || (is_doubtful && hub.repair(&self.instance_id).await?) {
+            row = hub
+                .instance_row(&self.instance_id, false)
+                .await?
+                .map(Box::new);
         }
-        let row = self
-            .context
-            .hub
-            .instance_row(&self.instance_id, false)
-            .await?;
         if is_started {
-            self.repair(&loaded.state, &loaded.blobs, row.as_ref())
-                .await?;
             self.answer_again(&loaded.state, &messages).await?;
         }
-        let unstarted = row.filter(|row| is_unstarted(row, &loaded.state));
+        let unstarted = row.filter(|row| is_unstarted(row, &loaded));
         let messages = self.treat_unstarted(unstarted, messages).await?;
         self.drop_messages(messages);
         Ok(left)
     }
 
     /// An execution with a row and without history: a termination marks its row, other messages
-    /// to whichever execution runs wait for its start. Returns what is left to drop.
+    /// for it, or for whichever execution runs, wait for its start as long as the row is Pending.
+    /// Returns what is left to drop.
     async fn treat_unstarted(
         &self,
-        row: Option<InstanceRow>,
+        row: Option<Box<InstanceRow>>,
         messages: Vec<Inbound>,
     ) -> Result<Vec<Inbound>, TaskHubError> {
         let Some(row) = row else {
             return Ok(messages);
         };
-        let termination = messages.iter().find_map(|inbound| {
+        let (own, foreign): (Vec<_>, Vec<_>) = messages.into_iter().partition(|inbound| {
+            let wanted = inbound.execution_id();
+            wanted.is_none() || wanted == row.execution_id.as_deref()
+        });
+        let termination = own.iter().find_map(|inbound| {
             let event = &inbound.message().event;
             match &event.kind {
                 EventKind::ExecutionTerminated { input } => Some((event.timestamp, input.clone())),
@@ -158,16 +139,11 @@ impl Driver {
             let hub = &self.context.hub;
             hub.terminate_unstarted(&row, stamped, reason).await?;
             hub.instance_changed(&self.instance_id);
-            return Ok(messages);
+        } else if row.is_pending() {
+            self.put_back(own);
+            return Ok(foreign);
         }
-        let is_pending = row.runtime_status == Some(OrchestrationStatus::Pending);
-        let (waiting, rest) = messages.into_iter().partition(|inbound| {
-            is_pending
-                && inbound.execution_id().is_none()
-                && inbound.held.dequeue_count() <= MAX_PENDING_DELIVERIES
-        });
-        self.put_back(waiting);
-        Ok(rest)
+        Ok([own, foreign].concat())
     }
 
     fn drop_messages(&self, messages: Vec<Inbound>) {
@@ -184,13 +160,11 @@ impl Driver {
 }
 
 /// Whether the row is of an execution that has no history yet.
-fn is_unstarted(row: &InstanceRow, state: &RuntimeState) -> bool {
-    match state.execution_id() {
-        // Beside the history of an earlier execution only a re-creation can be meant.
-        Some(loaded) => {
-            row.runtime_status == Some(OrchestrationStatus::Pending)
-                && row.execution_id.as_deref() != Some(loaded)
-        }
+fn is_unstarted(row: &InstanceRow, loaded: &Loaded) -> bool {
+    match loaded.state.execution_id() {
+        Some(loaded) => row.is_pending() && row.execution_id.as_deref() != Some(loaded),
+        // Beside the history of another execution only a re-creation can be meant.
+        None if loaded.sentinel.is_some() => row.is_pending(),
         None => row
             .runtime_status
             .is_none_or(|status| !status.is_terminal()),

@@ -3,9 +3,8 @@
 
 use std::collections::HashMap;
 
-use durabletask_core::OrchestrationStatus;
-use durabletask_core::episode::{CommitPlan, Outbound};
-use durabletask_storage::{Condition, ETag, Row, Write};
+use durabletask_core::episode::{CommitPlan, Outbound, RuntimeState};
+use durabletask_storage::{Condition, ETag, Row, Value, Write};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::history::{NewHistory, Written};
@@ -13,8 +12,8 @@ use crate::TaskHub;
 use crate::dispatch::Pending;
 use crate::error::TaskHubError;
 use crate::queue::outbox::{SenderIdentity, Sending};
-use crate::session::Loaded;
-use crate::wire::instance_row::{self, Checkpoint, InstanceRow};
+use crate::session::{KnownRow, Loaded};
+use crate::wire::instance_row::{self, Checkpoint};
 
 /// What a commit starts from.
 #[derive(Debug)]
@@ -25,7 +24,7 @@ pub(crate) struct CommitBase<'a> {
     /// The session before this commit.
     pub(crate) sender: SenderIdentity,
     pub(crate) sentinel: Option<ETag>,
-    pub(crate) instance_etag: Option<ETag>,
+    pub(crate) row: KnownRow,
     /// Blobs of the history as it was loaded.
     pub(crate) blobs: Vec<String>,
     /// Settling of earlier messages: over before history is written (design.md §6).
@@ -37,8 +36,9 @@ pub(crate) struct CommitBase<'a> {
 pub(crate) enum Committed {
     /// All durable; the session may go on from here, with its suspended orchestrator.
     Done(Box<Loaded>),
-    /// History is durable or somebody else's; the session must be loaded anew, and the inbound
-    /// messages put back.
+    /// History is durable or somebody else's, or the instance row was written by somebody else;
+    /// the session must be loaded anew, and the inbound messages put back: when they come again,
+    /// the row is brought to agree with history.
     LoadAnew,
     /// History is durable, and the instance row belongs to a newer execution that a client has
     /// created meanwhile: nothing is left to do for this one.
@@ -69,7 +69,7 @@ impl TaskHub {
             execution_id: &execution_id,
             first_row: u64::try_from(plan.first_row).unwrap_or(u64::MAX),
             events: plan.state.new_events(),
-            sentinel: base.sentinel,
+            sentinel: base.sentinel.clone(),
         };
         let mut prepared = self.prepare_rows(&new).await?;
         let urls = std::mem::take(&mut prepared.urls);
@@ -96,15 +96,12 @@ impl TaskHub {
             now: self.env().now(),
             replaces_blobs: !replaced.is_empty(),
         };
-        let new_events = plan.state.new_events();
-        let events = new_events.iter().map(|event| &**event).zip(urls);
-        let row = instance_row::checkpoint_row(&checkpoint, events);
-        let before = base.sender.instance.execution_id.as_deref();
-        let written = self
-            .write_checkpoint(&checkpoint, row, base.instance_etag, before)
-            .await?;
-        let Some(instance_etag) = written else {
-            return Ok(Committed::Replaced);
+        let row = self.row_of(&checkpoint, &plan.state, &base, urls);
+        let written = self.write_checkpoint(base.row, row, &plan.state, base.instance_id);
+        let row = match written.await? {
+            RowWritten::Is(row) => row,
+            RowWritten::Refused => return Ok(Committed::LoadAnew),
+            RowWritten::OfNext => return Ok(Committed::Replaced),
         };
         self.delete_blobs(&replaced).await;
 
@@ -118,7 +115,8 @@ impl TaskHub {
         Ok(Committed::Done(Box::new(Loaded {
             state: plan.state,
             sentinel,
-            instance_etag,
+            row,
+            read_row: None,
             blobs,
             run: None,
             is_fresh: false,
@@ -166,41 +164,73 @@ impl TaskHub {
             .await
     }
 
-    /// Writes the instance row; `None` if it belongs to a newer execution. `before` is the
-    /// execution that the row may name besides the committed one.
-    ///
-    /// A row that tells when an execution was created is written only over the version that we
-    /// know, if we know one: over the row that a client has just created it would make that
-    /// client's start look like a duplicate. .NET does so only under `useInstanceTableEtag`.
-    async fn write_checkpoint(
+    /// The instance row after a commit: what the new events change, or all of it if it is behind.
+    /// Each new event comes with the URL of its moved value.
+    fn row_of(
         &self,
         checkpoint: &Checkpoint<'_>,
-        row: Row,
-        etag: Option<ETag>,
-        before: Option<&str>,
-    ) -> Result<Option<Option<ETag>>, TaskHubError> {
-        let is_guarded = self.settings().use_instance_table_etag;
-        let creates = row.get("CreatedTime").is_some();
-        let write = match etag {
-            None if is_guarded => Write::Insert(row),
-            Some(etag) if is_guarded => Write::Merge(row, Condition::Matches(etag)),
-            Some(etag) if creates => {
-                let guarded = Write::Merge(row.clone(), Condition::Matches(etag));
-                match self.write_instance(guarded).await {
-                    Err(error) if error.is_conflict() || error.is_not_found() => {
-                        let stored = self.instance_row(checkpoint.instance_id, false).await?;
-                        let executions = [Some(checkpoint.execution_id), before];
-                        if stored.is_some_and(|row| is_of_newer(&row, executions)) {
-                            return Ok(None);
-                        }
-                    }
-                    outcome => return Ok(Some(outcome?)),
-                }
-                Write::InsertOrMerge(row)
+        state: &RuntimeState,
+        base: &CommitBase<'_>,
+        urls: Vec<Option<String>>,
+    ) -> Row {
+        let is_known = matches!(
+            base.row,
+            KnownRow::Is {
+                is_behind: false,
+                ..
             }
-            _ => Write::InsertOrMerge(row),
+        );
+        let past = if is_known { &[] } else { state.past_events() };
+        let past = (0_u64..)
+            .zip(past)
+            .map(|(sequence, event)| (&**event, self.url_of_event(sequence, &base.blobs)));
+        let new = state.new_events().iter().map(|event| &**event).zip(urls);
+        instance_row::checkpoint_row(checkpoint, past.chain(new))
+    }
+
+    /// Writes the instance row over the version that the session knows. Without that condition,
+    /// as .NET does it, a write that is late or repeated would put an old state over a newer one,
+    /// or over the row of an execution that a client has just created. One table transaction; one
+    /// more if it is refused.
+    async fn write_checkpoint(
+        &self,
+        known: KnownRow,
+        row: Row,
+        state: &RuntimeState,
+        instance_id: &str,
+    ) -> Result<RowWritten, TaskHubError> {
+        let last = row.get("LastUpdatedTime").cloned();
+        let write = match known {
+            KnownRow::OfNext => return Ok(RowWritten::OfNext),
+            KnownRow::Missing => Write::Insert(row),
+            KnownRow::Is { etag, .. } => Write::Merge(row, Condition::Matches(etag)),
         };
-        Ok(Some(self.write_instance(write).await?))
+        let error = match self.write_instance(write).await {
+            // Should storage ever name no version, the next write is refused, and the session is
+            // loaded anew.
+            Ok(etag) => return Ok(RowWritten::Is(etag.map_or(KnownRow::Missing, in_step))),
+            Err(error) if error.is_conflict() || error.is_not_found() => error,
+            Err(error) => return Err(error.into()),
+        };
+        let stored = self.instance_row(instance_id, false).await?;
+        let known = KnownRow::of(stored.as_ref(), state);
+        Ok(match known {
+            KnownRow::OfNext => RowWritten::OfNext,
+            // Our own, whose answer was lost: events carry distinct ticks.
+            KnownRow::Is { etag, .. }
+                if error.is_after_unknown()
+                    && stored
+                        .and_then(|row| row.last_updated_time)
+                        .map(Value::from)
+                        == last =>
+            {
+                RowWritten::Is(in_step(etag))
+            }
+            _ => {
+                tracing::warn!(instance_id, %error, "somebody else changed the instance row");
+                RowWritten::Refused
+            }
+        })
     }
 
     /// Removes blobs that nothing refers to any more. One that cannot be removed is left to purge
@@ -218,10 +248,20 @@ impl TaskHub {
     }
 }
 
-/// Whether a client has created the row for another execution than these.
-fn is_of_newer(row: &InstanceRow, executions: [Option<&str>; 2]) -> bool {
-    row.runtime_status == Some(OrchestrationStatus::Pending)
-        && !executions.contains(&row.execution_id.as_deref())
+fn in_step(etag: ETag) -> KnownRow {
+    KnownRow::Is {
+        etag,
+        is_behind: false,
+    }
+}
+
+/// How the write of an instance row ended.
+enum RowWritten {
+    Is(KnownRow),
+    /// Somebody else wrote it meanwhile.
+    Refused,
+    /// It was not written: it is that of the next execution.
+    OfNext,
 }
 
 /// Blobs of a replaced execution deleted at the same time.

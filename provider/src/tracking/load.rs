@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::TaskHub;
 use crate::error::TaskHubError;
-use crate::session::Loaded;
+use crate::session::{KnownRow, Loaded};
 use crate::wire::{filter, history_row, large};
 
 /// Blobs read at the same time while one history is loaded.
@@ -72,7 +72,7 @@ impl TaskHub {
         })
     }
 
-    /// A session's state from storage.
+    /// A session's state from storage, without its instance row.
     pub(crate) async fn load_session(
         &self,
         instance_id: &str,
@@ -82,11 +82,26 @@ impl TaskHub {
         Ok(Box::new(Loaded {
             state: RuntimeState::load(history.events, None),
             sentinel: history.sentinel,
-            instance_etag: None,
+            row: KnownRow::Missing,
+            read_row: None,
             blobs: history.blobs,
             run: None,
             is_fresh: true,
         }))
+    }
+
+    /// A session's state from storage, and what its instance row says. Price: that of
+    /// [`load_history`](Self::load_history) and one table transaction.
+    pub(crate) async fn load_with_row(
+        &self,
+        instance_id: &str,
+        execution_id: Option<&str>,
+    ) -> Result<Box<Loaded>, TaskHubError> {
+        let load = self.load_session(instance_id, execution_id);
+        let row = self.instance_row(instance_id, false);
+        let (mut loaded, row) = futures::future::try_join(load, row).await?;
+        loaded.see_row(row);
+        Ok(loaded)
     }
 
     /// All pages of a query. One table transaction per page.

@@ -14,6 +14,8 @@ use crate::wire::{filter, large, names};
 
 /// Delete transactions of one instance under way at the same time, as in .NET.
 const MAX_CONCURRENT_TRANSACTIONS: usize = 10;
+/// Attempts to purge an instance by force that goes on changing, beside the first.
+const MAX_FORCED_ATTEMPTS: usize = 10;
 /// Blob deletes of one instance under way at the same time.
 const MAX_CONCURRENT_BLOB_DELETES: usize = 10;
 /// Seconds by which the clocks of blobs and tables of one account may differ.
@@ -52,14 +54,6 @@ pub(crate) struct PurgeTarget<'a> {
 }
 
 impl PurgeTarget<'_> {
-    /// Rows that changed since they were read belong to a new execution, unless purging is forced.
-    fn condition(&self, row: &Row) -> Condition {
-        match &row.etag {
-            Some(etag) if !self.force => Condition::Matches(etag.clone()),
-            _ => Condition::Exists,
-        }
-    }
-
     fn takes(&self, blob: &BlobInfo) -> bool {
         names::owner_of_blob(&blob.name).as_deref() == Some(self.instance_id)
             && !self.may_be_newer(blob)
@@ -81,7 +75,10 @@ impl PurgeTarget<'_> {
 impl TaskHub {
     /// Removes history and blobs, then the instance row: after a crash in between, the same call
     /// removes the rest. An instance that is started again meanwhile fails with
-    /// [`TaskHubError::ChangedMeanwhile`] and keeps what is its own.
+    /// [`TaskHubError::ChangedMeanwhile`] and keeps what is its own, unless the purge is forced.
+    ///
+    /// Each row goes by the version that was read, also by force: a delete that lands late must
+    /// not hit the rows of an instance that was created anew.
     ///
     /// Price: one table transaction per 1,000 history rows to find them and one per 100 to delete
     /// them, one for the instance row; one blob transaction per page of the list (two lists if the
@@ -90,13 +87,34 @@ impl TaskHub {
         &self,
         target: &PurgeTarget<'_>,
     ) -> Result<PurgeCounts, TaskHubError> {
+        let PurgeTarget {
+            instance_id, force, ..
+        } = *target;
+        let mut purged = self.purge_as_read(target).await;
+        for _ in 0..MAX_FORCED_ATTEMPTS {
+            if !force || !matches!(purged, Err(TaskHubError::ChangedMeanwhile { .. })) {
+                break;
+            }
+            let query = filter::instance_to_purge(instance_id);
+            let rows = self.query_all(&self.tables().instances, query).await?;
+            let again = PurgeTarget {
+                instance_id,
+                row: rows.first(),
+                force,
+            };
+            purged = self.purge_as_read(&again).await;
+        }
+        purged
+    }
+
+    async fn purge_as_read(&self, target: &PurgeTarget<'_>) -> Result<PurgeCounts, TaskHubError> {
         let history = self.purge_history(target);
         let blobs = self.purge_blobs(target);
         let (history, blobs) = futures::future::try_join(history, blobs).await?;
         let mut counts = history;
         counts += blobs;
         if let Some(row) = target.row {
-            let write = delete(row, target.condition(row));
+            let write = delete(row);
             let table = &self.tables().instances;
             counts.storage_requests += 1;
             match self.account().tables.write(table, write).await {
@@ -139,7 +157,7 @@ impl TaskHub {
         rows: &[Row],
     ) -> Result<PurgeCounts, TaskHubError> {
         let (tables, table) = (&self.account().tables, &self.tables().history);
-        let writes = rows.iter().map(|row| delete(row, target.condition(row)));
+        let writes = rows.iter().map(delete);
         let mut counts = PurgeCounts {
             storage_requests: 1,
             ..PurgeCounts::default()
@@ -154,10 +172,7 @@ impl TaskHub {
         }
         for row in rows {
             counts.storage_requests += 1;
-            match tables
-                .write(table, delete(row, target.condition(row)))
-                .await
-            {
+            match tables.write(table, delete(row)).await {
                 Ok(_) => counts.rows += 1,
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(refused(target, error)),
@@ -204,11 +219,15 @@ impl TaskHub {
     }
 }
 
-fn delete(row: &Row, condition: Condition) -> Write {
+/// Rows that have changed since they were read belong to a new execution.
+fn delete(row: &Row) -> Write {
     Write::Delete {
         partition_key: row.partition_key.clone(),
         row_key: row.row_key.clone(),
-        condition,
+        condition: row
+            .etag
+            .clone()
+            .map_or(Condition::Exists, Condition::Matches),
     }
 }
 

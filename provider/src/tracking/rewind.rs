@@ -2,15 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use durabletask_core::EventType;
+use durabletask_core::{EventType, OrchestrationStatus};
 use durabletask_storage::{Condition, ErrorKind, Row, StorageError, Write};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::TaskHub;
 use crate::error::TaskHubError;
+use crate::wire::instance_row::InstanceRow;
 use crate::wire::rewound::{self, Failure};
 use crate::wire::{WireError, filter, history_row, instance_row};
+
+/// Attempts to write an instance row that keeps changing.
+const MAX_ROW_ATTEMPTS: usize = 10;
 
 /// What a rewind went through, an instance and its failed descendants.
 #[derive(Debug, Default)]
@@ -30,13 +34,15 @@ pub(crate) struct Asleep {
 impl TaskHub {
     /// Takes the failures out of an instance's history, children first. Each row is replaced under
     /// the ETag that was read; the sentinel is not touched. Price: two table transactions, two or
-    /// three per failure, one for the instance row; the same for every failed descendant.
+    /// three per failure, one for the instance row, which was read before; the same and that read
+    /// for every failed descendant.
     ///
     /// Where the chapter's algorithm breaks off in the middle (a decision whose row an interrupted
     /// rewind has rewritten already), this one goes on.
     pub(crate) fn rewind_rows<'a>(
         &'a self,
         instance_id: &'a str,
+        row: Option<InstanceRow>,
         rewound: &'a mut Rewound,
     ) -> BoxFuture<'a, Result<(), TaskHubError>> {
         async move {
@@ -72,17 +78,14 @@ impl TaskHub {
                             let child = rewound::child_of(&row).map_err(unreadable(&row))?;
                             let child = child.to_owned();
                             self.replace_row(row, rewound::mark).await?;
-                            self.rewind_rows(&child, rewound).await?;
+                            let row = self.instance_row(&child, false).await?;
+                            self.rewind_rows(&child, row, rewound).await?;
                         }
                     }
                 }
                 self.replace_row(failure, rewound::blank).await?;
             }
-            let now = self.env().now();
-            let row = instance_row::rewind_row(instance_id, now);
-            let write = Write::Merge(row, Condition::Exists);
-            let instances = &self.tables().instances;
-            self.account().tables.write(instances, write).await?;
+            self.show_rewound(instance_id, row).await?;
             if has_child {
                 return Ok(());
             }
@@ -95,6 +98,35 @@ impl TaskHub {
             Ok(())
         }
         .boxed()
+    }
+
+    /// Makes the row of an instance whose history was rewound Pending, over the version that was
+    /// read. .NET does so without a condition: if that lands late, the row of an instance that has
+    /// run since is Pending for ever. A row that was changed and shows no failure any more belongs
+    /// to somebody who was faster: another rewind, or the run that followed it.
+    async fn show_rewound(
+        &self,
+        instance_id: &str,
+        mut row: Option<InstanceRow>,
+    ) -> Result<(), TaskHubError> {
+        let table = &self.tables().instances;
+        for _ in 0..MAX_ROW_ATTEMPTS {
+            let Some(etag) = row.and_then(|row| row.etag) else {
+                return Ok(());
+            };
+            let pending = instance_row::rewind_row(instance_id, self.env().now());
+            let write = Write::Merge(pending, Condition::Matches(etag));
+            match self.account().tables.write(table, write).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_conflict() || error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+            let changed = self.instance_row(instance_id, false).await?;
+            row = changed.filter(|row| row.runtime_status == Some(OrchestrationStatus::Failed));
+        }
+        Err(TaskHubError::Busy {
+            instance_id: instance_id.to_owned(),
+        })
     }
 
     /// The current execution. .NET takes that of the last `OrchestratorStarted` row, which may be

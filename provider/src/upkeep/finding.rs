@@ -40,6 +40,6 @@ pub enum FindingKind {
         bytes: u64,
     },
     /// Something of it cannot be read; a human must look.
-    #[error("cannot be looked at: {0}")]
+    #[error("cannot be looked at: {0}; if nobody can mend that, purge it")]
     Unreadable(TaskHubError),
 }

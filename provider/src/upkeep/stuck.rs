@@ -45,7 +45,7 @@ impl HubClient {
         let is_repaired = !dry_run
             && match found {
                 FindingKind::LostStart => hub.start_again(id, execution_id).await?,
-                FindingKind::StaleStatus => hub.show_end(id, execution_id).await?,
+                FindingKind::StaleStatus => hub.repair(id).await?,
                 _ if hub.claim(&row).await? => {
                     let data = Some("woken by the sweeper after a rewind".to_owned());
                     let wake = EventKind::Generic { data };
@@ -167,19 +167,5 @@ impl TaskHub {
             Err(error) if error.is_conflict() || error.is_not_found() => Ok(false),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Brings the row of an execution that has ended up to date.
-    async fn show_end(&self, instance_id: &str, execution_id: &str) -> Result<bool, TaskHubError> {
-        let loaded = self.load_session(instance_id, Some(execution_id)).await?;
-        if !loaded.state.status().is_terminal() {
-            return Ok(false);
-        }
-        let row = self.instance_row(instance_id, false).await?;
-        let repaired = self
-            .repair_row(instance_id, &loaded.state, &loaded.blobs, row.as_ref())
-            .await?;
-        self.instance_changed(instance_id);
-        Ok(repaired)
     }
 }

@@ -1,20 +1,18 @@
 //! The sweeper and retention (design.md §8).
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::{HubSettings, RetentionSettings};
-use durabletask_azurestorage::partition::TablePartitionManager;
 use durabletask_azurestorage::{
-    Executors, Finding, FindingKind, HubWorker, StartOptions, SweepOptions, SweepReport,
+    Finding, FindingKind, HubWorker, StartOptions, SweepOptions, SweepReport,
 };
 use durabletask_core::OrchestrationStatus::{Completed, Pending};
-use durabletask_storage::{Condition, Env, PutCondition, Row, Write};
+use durabletask_storage::{Condition, PutCondition, Row, Write};
 
 use crate::hub::{CALL, TestHub, run};
 use crate::rewind::{failed_family, puts};
-use crate::support::{HelloSequence, SayHello};
+use crate::support::{HelloSequence, SayHello, start_worker};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -50,14 +48,8 @@ async fn sweep(hub: &TestHub, dry_run: bool) -> Vec<String> {
     found
 }
 
-fn worker(env: &Env, hub: &TestHub) -> HubWorker {
-    let settings = hub.hub.settings();
-    let manager = TablePartitionManager::new(&hub.account, settings, "worker", env);
-    let executors = Executors {
-        orchestrators: Arc::new(HelloSequence),
-        activities: Arc::new(SayHello),
-    };
-    HubWorker::start(hub.hub.clone(), executors, Arc::new(manager))
+fn worker(hub: &TestHub) -> HubWorker {
+    start_worker(&hub.hub, "worker", HelloSequence, SayHello)
 }
 
 /// Takes all messages out of a queue; their texts.
@@ -128,7 +120,7 @@ fn a_lost_start_is_sent_again_ever_less_often() {
             waited = 2 * waited + 1;
         }
         // Several copies: one execution.
-        let worker = worker(&env, &hub);
+        let worker = worker(&hub);
         for id in ["i", "later"] {
             let ended = hub.client.wait(id, Some(10 * MINUTE)).await.unwrap();
             assert_eq!(ended.runtime_status, Completed, "{id}");
@@ -182,7 +174,7 @@ fn a_row_behind_its_ended_history_is_brought_up_to_date() {
     run(async |env| {
         let hub = TestHub::new(&env, "stale").await;
         start(&hub, "i", None).await;
-        let worker = worker(&env, &hub);
+        let worker = worker(&hub);
         let ended = hub.client.wait("i", Some(MINUTE)).await.unwrap();
         worker.stop().await.unwrap();
         let mut row = Row::new("i", "");
@@ -322,7 +314,7 @@ fn a_worker_keeps_its_hub_tidy() {
         lose_messages(&hub, "lost").await;
         start(&hub, "old", None).await;
         failed_family(&hub).await;
-        let worker = worker(&env, &hub);
+        let worker = worker(&hub);
         hub.client.wait("old", Some(MINUTE)).await.unwrap();
         hub.client.wait("lost", Some(60 * MINUTE)).await.unwrap();
         env.sleep(DAY).await;

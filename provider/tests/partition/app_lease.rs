@@ -163,7 +163,11 @@ fn a_deleted_hub_leaves_nothing_but_the_lease_of_another_app() {
         let shop = started(&world, "shop", "a");
         world.pass(5.0).await;
         shop.manager.stop().await.unwrap();
-        let containers = async || world.account.blobs.list_containers("").await.unwrap();
+        let containers = async || {
+            let found = world.account.blobs.list_containers("").await.unwrap();
+            let names = found.into_iter().map(|container| container.name);
+            names.collect::<Vec<_>>()
+        };
         let other = settings(&world, "other");
         delete_hub(&world.account, &other).await.unwrap();
         assert_eq!(containers().await, ["pairhub-applease"]);

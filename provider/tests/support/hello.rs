@@ -1,10 +1,29 @@
 //! `HelloSequence` and `SayHello`, as in the recordings.
 
+use std::sync::Arc;
+
+use durabletask_azurestorage::partition::partition_manager;
+use durabletask_azurestorage::{Executors, HubWorker, TaskHub};
 use durabletask_core::replay::{Finish, Replay, ReplayOptions, Step, TaskId, TaskOutcome};
 use durabletask_core::{
     ActivityExecutor, ActivityOutcome, ActivityWork, BoxFuture, EpisodeResult, EpisodeWork,
     ExecutorError, FailureDetails, OrchestrationExecutor, OrchestrationRun,
 };
+
+/// A running worker with these executors, under the manager of the hub's settings.
+pub(crate) fn start_worker(
+    hub: &TaskHub,
+    name: &str,
+    orchestrators: impl OrchestrationExecutor + 'static,
+    activities: impl ActivityExecutor + 'static,
+) -> HubWorker {
+    let manager = partition_manager(hub.account(), hub.settings(), name, hub.env());
+    let executors = Executors {
+        orchestrators: Arc::new(orchestrators),
+        activities: Arc::new(activities),
+    };
+    HubWorker::start(hub.clone(), executors, manager)
+}
 
 /// Calls `SayHello` for each city, one after the other.
 pub(crate) struct HelloSequence;

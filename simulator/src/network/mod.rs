@@ -2,6 +2,7 @@
 //! their sender has died, sleeps, or has given up on them.
 
 mod services;
+mod timers;
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::faults::{Fate, Faults};
 use crate::history::HistoryWatch;
 use crate::machine::Machine;
 use crate::trace::Trace;
+pub(crate) use timers::Timers;
 
 /// Time after which a caller gives up, in seconds.
 const TIME_LIMIT_SECONDS: u64 = 20;
@@ -37,6 +39,8 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     /// What happens.
     pub(crate) trace: Trace,
+    /// Messages that are not due yet.
+    pub(crate) timers: Timers,
     /// What was ever written to histories.
     pub(crate) histories: HistoryWatch,
     /// Requests on their way.

@@ -1,15 +1,22 @@
 //! The three services over a network: every method owns its arguments, because requests outlive
 //! their callers.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use durabletask_storage::wrappers::Operation;
 use durabletask_storage::{
-    Blob, BlobPage, Blobs, ETag, MessageHandle, Page, PeekedMessage, PutCondition, Query, Queues,
-    ReceivedMessage, Result, Row, RowKeys, SentMessage, Tables, UpdatedMessage, Write,
+    Blob, BlobPage, Blobs, ContainerInfo, ETag, MessageHandle, Page, PeekedMessage, PutCondition,
+    Query, Queues, ReceivedMessage, Result, Row, RowKeys, SentMessage, Tables, UpdatedMessage,
+    Write,
 };
 
 use super::Network;
+
+fn seconds(count: u32) -> Duration {
+    Duration::from_secs(count.into())
+}
 
 #[async_trait]
 impl Queues for Network {
@@ -52,11 +59,14 @@ impl Queues for Network {
             let own_queue = own_queue.clone();
             let own_text = own_text.clone();
             Box::pin(async move {
-                world
+                let sent = world
                     .account
                     .queues
                     .put_message(&own_queue, &own_text, invisible_seconds)
-                    .await
+                    .await?;
+                let due = world.env.monotonic() + seconds(invisible_seconds.unwrap_or_default());
+                world.timers.sent(&own_queue, &sent.handle.id, due);
+                Ok(sent)
             })
         })
         .await
@@ -132,7 +142,9 @@ impl Queues for Network {
                     .account
                     .queues
                     .delete_message(&own_queue, &own_handle)
-                    .await
+                    .await?;
+                world.timers.deleted(&own_handle.id);
+                Ok(())
             })
         })
         .await
@@ -269,7 +281,7 @@ impl Blobs for Network {
         .await
     }
 
-    async fn list_containers(&self, prefix: &str) -> Result<Vec<String>> {
+    async fn list_containers(&self, prefix: &str) -> Result<Vec<ContainerInfo>> {
         let own_prefix = prefix.to_owned();
         self.request(Operation::ListContainers, prefix, move |world| {
             let own_prefix = own_prefix.clone();

@@ -105,6 +105,7 @@ pub(super) async fn guard_containers(bench: Bench) -> Outcome {
     let refused = blobs.acquire_lease(&container, None, &theirs, Some(60));
     ensure_refused(refused.await, lost, "acquire by another")?;
     blobs.renew_lease(&container, None, &ours).await?;
+    ensure(is_held(&bench, &container).await?, "container is leased")?;
     blobs.change_lease(&container, None, &ours, &theirs).await?;
     let refused = blobs.renew_lease(&container, None, &ours).await;
     ensure_refused(refused, lost, "renew after the change")?;
@@ -113,6 +114,7 @@ pub(super) async fn guard_containers(bench: Bench) -> Outcome {
     let refused = blobs.delete_container(&container).await;
     ensure_refused(refused, lost, "removal of a leased container")?;
     blobs.release_lease(&container, None, &theirs).await?;
+    ensure(!is_held(&bench, &container).await?, "container is free")?;
     let refused = blobs.change_lease(&container, None, &theirs, &ours).await;
     ensure_refused(refused, lost, "change without a lease")?;
     ensure(blobs.delete_container(&container).await?, "removed")?;
@@ -180,6 +182,15 @@ pub(super) async fn can_be_renewed_late(bench: Bench) -> Outcome {
         .await;
     ensure_refused(refused, ErrorKind::LeaseLost, "taken after the renewal")?;
     Ok(())
+}
+
+/// Whether the container itself is listed as leased.
+async fn is_held(bench: &Bench, container: &str) -> Result<bool, Broken> {
+    let found = bench.account.blobs.list_containers(container).await?;
+    match &found[..] {
+        [container] => Ok(container.leased),
+        _ => Err(Broken("the container is not listed".to_owned())),
+    }
 }
 
 async fn is_leased(bench: &Bench, container: &str) -> Result<bool, Broken> {

@@ -12,7 +12,9 @@ use super::failure::{Failure, Result as Outcome};
 use super::leases::{self, Lease};
 use super::tables::{etag_number, etag_text};
 use super::{EmbeddedStore, Turn, limits};
-use crate::{Blob, BlobInfo, BlobPage, Blobs, ETag, ErrorKind, PutCondition, Result};
+use crate::{
+    Blob, BlobInfo, BlobPage, Blobs, ContainerInfo, ETag, ErrorKind, PutCondition, Result,
+};
 
 /// Bytes one blob may have: 256 MiB.
 const MAX_BLOB_BYTES: usize = 256 * 1024 * 1024;
@@ -54,9 +56,15 @@ impl Blobs for EmbeddedStore {
         .await
     }
 
-    async fn list_containers(&self, prefix: &str) -> Result<Vec<String>> {
+    async fn list_containers(&self, prefix: &str) -> Result<Vec<ContainerInfo>> {
         self.read("list_containers", prefix, |turn| {
-            turn.list_names("SELECT name FROM containers ORDER BY name", turn.name)
+            let names = turn.list_names("SELECT name FROM containers ORDER BY name", turn.name)?;
+            let found = names.into_iter().map(|name| {
+                let lease = turn.container_lease(&name)?.map(|(_, lease)| lease);
+                let leased = lease.is_some_and(|lease| lease.is_held(turn.now));
+                Ok(ContainerInfo { name, leased })
+            });
+            found.collect()
         })
         .await
     }

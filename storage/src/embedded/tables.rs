@@ -1,17 +1,12 @@
 //! The table service: rows and transactions. Queries are in [`super::query`].
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use durabletask_core::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use super::failure::{Failure, Result as Outcome};
 use super::{EmbeddedStore, Turn, key_order, limits, query, rows};
-use crate::{
-    Condition, ETag, ErrorKind, MAX_TRANSACTION_ROWS, Page, Query, Result, Row, RowKeys, Tables,
-    Write,
-};
+use crate::{Condition, ETag, ErrorKind, Page, Query, Result, Row, RowKeys, Tables, Write};
 
 #[async_trait]
 impl Tables for EmbeddedStore {
@@ -84,7 +79,7 @@ impl Tables for EmbeddedStore {
 
     async fn write(&self, table: &str, write: Write) -> Result<Option<ETag>> {
         const OPERATION: &str = "write";
-        let change = Change::of(write).map_err(|f| f.into_error(OPERATION, table))?;
+        let change = change_of(write).map_err(|f| f.into_error(OPERATION, table))?;
         EmbeddedStore::write(self, OPERATION, table, move |turn| {
             let table = turn.table()?;
             let etag = turn.draw_numbers(1)?;
@@ -111,7 +106,7 @@ impl Tables for EmbeddedStore {
     }
 }
 
-/// A checked write, encoded before it is its turn on the database.
+/// A write, encoded before it is its turn on the database.
 struct Change {
     pk: Vec<u8>,
     rk: Vec<u8>,
@@ -130,73 +125,35 @@ enum Action {
 impl Change {
     fn of(write: Write) -> Outcome<Self> {
         let keys = write.keys();
-        limits::key(keys.partition)?;
-        limits::key(keys.row)?;
         let (pk, rk) = (
             key_order::encode(keys.partition),
             key_order::encode(keys.row),
         );
-        let encoded = |row: &Row| {
-            limits::row(row)?;
-            Ok::<_, Failure>(rows::encode(&row.columns))
-        };
+        let encoded = |row: &Row| rows::encode(&row.columns);
         let action = match write {
-            Write::Insert(row) => Action::Insert(encoded(&row)?),
-            Write::InsertOrReplace(row) => Action::Upsert(encoded(&row)?),
+            Write::Insert(row) => Action::Insert(encoded(&row)),
+            Write::InsertOrReplace(row) => Action::Upsert(encoded(&row)),
             Write::Replace(row, condition) => {
-                Action::Replace(encoded(&row)?, wanted_etag(&condition)?)
+                Action::Replace(encoded(&row), wanted_etag(&condition)?)
             }
-            Write::InsertOrMerge(row) => {
-                limits::row(&row)?;
-                Action::Merge(row, None, true)
-            }
-            Write::Merge(row, condition) => {
-                limits::row(&row)?;
-                Action::Merge(row, wanted_etag(&condition)?, false)
-            }
+            Write::InsertOrMerge(row) => Action::Merge(row, None, true),
+            Write::Merge(row, condition) => Action::Merge(row, wanted_etag(&condition)?, false),
             Write::Delete { condition, .. } => Action::Delete(wanted_etag(&condition)?),
         };
         Ok(Self { pk, rk, action })
     }
 }
 
+fn change_of(write: Write) -> Outcome<Change> {
+    crate::limits::write(&write)?;
+    Change::of(write)
+}
+
 fn changes_of(writes: Vec<Write>) -> Outcome<Vec<Change>> {
-    if writes.is_empty() {
-        return Err(Failure::invalid(
-            "InvalidInput",
-            "a transaction without writes",
-        ));
-    }
-    if writes.len() > MAX_TRANSACTION_ROWS {
-        return Err(Failure::too_large(
-            "InvalidInput",
-            format!(
-                "{} writes, {MAX_TRANSACTION_ROWS} are allowed",
-                writes.len()
-            ),
-        ));
-    }
+    crate::limits::transaction(&writes)?;
     limits::transaction_size(&writes)?;
-    let mut changes: Vec<Change> = Vec::with_capacity(writes.len());
-    let mut row_keys = BTreeSet::new();
-    for (index, write) in writes.into_iter().enumerate() {
-        let change = Change::of(write).map_err(|failure| failure.at(index))?;
-        if changes.first().is_some_and(|first| first.pk != change.pk) {
-            return Err(Failure::invalid(
-                "CommandsInBatchActOnDifferentPartitions",
-                "all writes of a transaction have one partition key",
-            )
-            .at(index));
-        }
-        if !row_keys.insert(change.rk.clone()) {
-            return Err(
-                Failure::invalid("InvalidDuplicateRow", "a transaction writes a row once")
-                    .at(index),
-            );
-        }
-        changes.push(change);
-    }
-    Ok(changes)
+    let change = |(index, write)| Change::of(write).map_err(|failure| failure.at(index));
+    writes.into_iter().enumerate().map(change).collect()
 }
 
 pub(super) struct StoredRow {
@@ -331,7 +288,7 @@ impl Turn<'_> {
         let mut merged = Row::new(row.partition_key.as_str(), row.row_key.as_str());
         merged.columns = rows::decode(&stored.columns)?;
         merged.columns.extend(row.columns.clone());
-        limits::row_size(&merged)?;
+        crate::limits::row_size(&merged)?;
         Ok(rows::encode(&merged.columns))
     }
 

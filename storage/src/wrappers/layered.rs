@@ -9,8 +9,9 @@ use bytes::Bytes;
 
 use super::{Arguments, Operation, Outcome};
 use crate::{
-    Account, Blob, BlobPage, Blobs, ETag, MessageHandle, Page, PeekedMessage, PutCondition, Query,
-    Queues, ReceivedMessage, Result, Row, RowKeys, SentMessage, Tables, UpdatedMessage, Write,
+    Account, Blob, BlobPage, Blobs, ContainerInfo, ETag, MessageHandle, Page, PeekedMessage,
+    PutCondition, Query, Queues, ReceivedMessage, Result, Row, RowKeys, SentMessage, Tables,
+    UpdatedMessage, Write,
 };
 
 /// What a wrapper does with a call.
@@ -316,7 +317,7 @@ impl<L: Layer> Blobs for Layered<L> {
             .await
     }
 
-    async fn list_containers(&self, prefix: &str) -> Result<Vec<String>> {
+    async fn list_containers(&self, prefix: &str) -> Result<Vec<ContainerInfo>> {
         let call = self.inner.blobs.list_containers(prefix);
         self.around(Operation::ListContainers, prefix, &nothing, call, Vec::len)
             .await

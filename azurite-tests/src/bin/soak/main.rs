@@ -1,18 +1,19 @@
-//! A mixed load on three worker processes, one of which is killed every few seconds.
+//! A mixed load on worker processes, one of which is killed every few seconds.
 //!
-//! `cargo run -p azurite-tests --bin soak -- [--seconds 120] [--seed N] [--json]`. After that time
-//! nobody is killed any more, and everything that was started has to end. The last lines are
-//! `started: N`, `finished: N`, `lost: N`, `doubled: N`, `stuck: N`; the exit code is 1 if one of
-//! the last three is not 0. One victim in five stands still (SIGSTOP) for longer than its leases
-//! instead of dying.
+//! `cargo run -p azurite-tests --bin soak -- [--seconds 120] [--manager table|safe|legacy]
+//! [--workers 3] [--stop-for SECONDS] [--skew SECONDS] [--seed N] [--json]`. After that time nobody
+//! is killed any more, and everything that was started has to end. The last lines are `started: N`,
+//! `finished: N`, `lost: N`, `doubled: N`, `stuck: N`; the exit code is 1 if one of the last three
+//! is not 0. One victim in five stands still (SIGSTOP) for `--stop-for` seconds (20, longer than
+//! its leases) instead of dying. With `--skew`, each worker's clock is right, or fast or slow by
+//! that much.
 //!
-//! `soak worker --task-hub NAME --worker-id NAME [--visibility SECONDS] [--lease SECONDS]
-//! [--polling SECONDS]` is one of these workers; it ends when its standard input closes.
+//! `soak worker --task-hub NAME --worker-id NAME` is one of these workers; it ends when its
+//! standard input closes.
 
 mod arguments;
 mod load;
 mod tasks;
-mod verdict;
 mod workers;
 
 use std::collections::BTreeSet;
@@ -24,18 +25,17 @@ use std::time::Duration;
 
 use arguments::{Arguments, Soak, USAGE, WorkerArguments};
 use azurite_tests::azurite::{self, explain};
-use azurite_tests::{Dice, unique_hub};
+use azurite_tests::{Dice, Verdict, is_even, owners, system_with_clock_off, unique_hub};
 use durabletask_azurestorage::{HubClient, InstanceQuery};
 use durabletask_core::OrchestrationStatus;
 use durabletask_storage::Env;
 use durabletask_storage::azure::Connection;
 use durabletask_worker::TaskHub;
-use durabletask_worker::hub::{HubSettings, StoreChoice};
+use durabletask_worker::hub::{HubSettings, PartitionManagement, StoreChoice};
 use futures::TryStreamExt;
 use load::Load;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
-use verdict::Verdict;
 use workers::Workers;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -50,6 +50,9 @@ const PROGRESS: Duration = Duration::from_secs(5);
 /// How long everything may take to end once nobody is killed any more. A message that was handed
 /// back six times comes after 64 s.
 const CALM: Duration = Duration::from_secs(150);
+/// How long the partitions may take to be shared evenly after that: some leases have to run out
+/// and pass from hand to hand.
+const SETTLING: Duration = Duration::from_secs(90);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -77,13 +80,19 @@ async fn main() -> ExitCode {
     }
 }
 
-fn settings(connection: &str, hub: &str, visibility: Duration) -> Outcome<HubSettings> {
+fn settings(
+    connection: &str,
+    hub: &str,
+    manager: PartitionManagement,
+    visibility: Duration,
+) -> Outcome<HubSettings> {
     let store = StoreChoice::Azure {
         main: Connection::parse(connection)?.into(),
         tracking: None,
     };
     let mut settings = HubSettings::new(hub, 1).with_store(store);
     settings.partition_count = PARTITIONS;
+    settings.partition_management = manager;
     settings.control_queue_visibility_timeout = visibility;
     settings.work_item_queue_visibility_timeout = visibility;
     settings.max_queue_polling_interval = Duration::from_secs(1);
@@ -94,14 +103,16 @@ fn settings(connection: &str, hub: &str, visibility: Duration) -> Outcome<HubSet
 /// One worker, until standard input closes.
 async fn work(arguments: WorkerArguments) -> Outcome<()> {
     let connection = std::env::var(azurite::CONNECTION_VARIABLE)?;
-    let mut settings = settings(&connection, &arguments.hub, arguments.visibility)?
+    let (manager, visibility) = (arguments.manager, arguments.visibility);
+    let mut settings = settings(&connection, &arguments.hub, manager, visibility)?
         .with_worker_id(arguments.worker_id);
     settings.max_queue_polling_interval = arguments.polling;
     settings.lease_interval = arguments.lease;
     settings.lease_renew_interval = arguments.lease / 3;
     settings.lease_acquire_interval = arguments.lease / 3;
     settings.validate()?;
-    let hub = TaskHub::open(settings, &Env::system()).await?;
+    let env = system_with_clock_off(arguments.clock_off_seconds);
+    let hub = TaskHub::open(settings, &env).await?;
     let running = tasks::builder().build()?.start(&hub);
     println!("working");
     let (closed, ended) = futures::channel::oneshot::channel();
@@ -122,19 +133,22 @@ async fn run(soak: &Soak) -> Outcome<bool> {
     let name = unique_hub("soak");
     let logs = std::env::temp_dir().join(&name);
     std::fs::create_dir_all(&logs)?;
-    let hub = TaskHub::open(settings(&connection, &name, Duration::from_secs(15))?, &env).await?;
+    let settings = settings(&connection, &name, soak.manager, Duration::from_secs(15))?;
+    let hub = TaskHub::open(settings, &env).await?;
     let client = HubClient::new(hub);
     let mut load = Load::new(client.clone(), Dice::new(seed));
-    let mut workers = Workers::start(&connection, &name, &logs, Dice::new(!seed))?;
+    let mut workers = Workers::start(soak, &connection, &name, &logs, Dice::new(!seed))?;
     disturbed(soak, &env, &client, &mut load, &mut workers).await?;
     calm(&env, &client, &mut load, &mut workers).await?;
     let verdict = Verdict::of(&client, load.started()).await?;
     let left = messages_left(&client).await?;
+    let is_even = settled(&env, client.hub(), soak.workers).await?;
     let (kills, standstills) = (workers.kills, workers.standstills);
     eprintln!("{kills} kills, {standstills} standstills, {left} messages left in the queues");
     report(soak, seed, load.started().len(), &verdict);
-    forget_logs(&logs, verdict.is_good());
-    Ok(verdict.is_good())
+    let is_good = verdict.is_good() && is_even;
+    forget_logs(&logs, is_good);
+    Ok(is_good)
 }
 
 /// Load and kills.
@@ -190,6 +204,20 @@ async fn calm(
         if now.saturating_sub(told) >= PROGRESS {
             told = now;
             progress(waited, load, live.len(), workers);
+        }
+        env.sleep(ROUND).await;
+    }
+}
+
+/// Whether the partitions come to be shared evenly.
+async fn settled(env: &Env, hub: &TaskHub, workers: usize) -> Outcome<bool> {
+    let began = env.monotonic();
+    loop {
+        let owners = owners(hub).await?;
+        let is_even = is_even(&owners, workers, PARTITIONS as usize);
+        if is_even || env.monotonic().saturating_sub(began) >= SETTLING {
+            eprintln!("partitions by worker: {owners:?}");
+            return Ok(is_even);
         }
         env.sleep(ROUND).await;
     }

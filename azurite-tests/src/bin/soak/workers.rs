@@ -9,14 +9,12 @@ use std::time::Duration;
 use azurite_tests::Dice;
 use azurite_tests::azurite::CONNECTION_VARIABLE;
 
-/// Worker processes at the same time.
-const WORKERS: usize = 3;
+use crate::arguments::Soak;
+
 /// Shortest and longest time between two kills, in milliseconds.
 const KILL_PAUSE_MS: (usize, usize) = (2_000, 7_000);
 /// Longest time for which a killed worker stays away, in milliseconds.
 const MAX_ABSENCE_MS: usize = 4_000;
-/// How long a worker that is stopped instead of killed stands still: longer than its lease.
-const STANDSTILL: Duration = Duration::from_secs(20);
 
 enum State {
     Runs(Child),
@@ -36,6 +34,9 @@ pub(crate) struct Workers {
     connection: String,
     hub: String,
     logs: PathBuf,
+    manager: &'static str,
+    stop_for: Duration,
+    skew_seconds: i64,
     dice: Dice,
     slots: Vec<Slot>,
     next_kill: Duration,
@@ -46,11 +47,20 @@ pub(crate) struct Workers {
 
 impl Workers {
     /// Starts them.
-    pub(crate) fn start(connection: &str, hub: &str, logs: &Path, dice: Dice) -> io::Result<Self> {
+    pub(crate) fn start(
+        soak: &Soak,
+        connection: &str,
+        hub: &str,
+        logs: &Path,
+        dice: Dice,
+    ) -> io::Result<Self> {
         let mut workers = Self {
             connection: connection.to_owned(),
             hub: hub.to_owned(),
             logs: logs.to_owned(),
+            manager: soak.manager.name(),
+            stop_for: soak.stop_for,
+            skew_seconds: soak.skew_seconds,
             dice,
             slots: Vec::new(),
             next_kill: Duration::ZERO,
@@ -58,7 +68,7 @@ impl Workers {
             kills: 0,
             standstills: 0,
         };
-        for number in 0..WORKERS {
+        for number in 0..soak.workers {
             let name = format!("worker-{number}");
             let state = State::Runs(workers.spawn(&name)?);
             workers.slots.push(Slot { name, state });
@@ -69,8 +79,11 @@ impl Workers {
     fn spawn(&mut self, name: &str) -> io::Result<Child> {
         self.starts += 1;
         let log = self.logs.join(format!("{:03}-{name}.log", self.starts));
+        let off_seconds = self.skew_seconds * [-1, 0, 1][self.dice.below(3)];
         Command::new(std::env::current_exe()?)
             .args(["worker", "--task-hub", &self.hub, "--worker-id", name])
+            .args(["--manager", self.manager])
+            .args(["--clock-off", &off_seconds.to_string()])
             .env(CONNECTION_VARIABLE, &self.connection)
             // It ends when we do.
             .stdin(Stdio::piped())
@@ -103,7 +116,7 @@ impl Workers {
                     if stands {
                         signal(&child, "-STOP")?;
                         self.standstills += 1;
-                        slot.state = State::Stands(child, now + STANDSTILL);
+                        slot.state = State::Stands(child, now + self.stop_for);
                     } else {
                         child.kill()?;
                         child.wait()?;

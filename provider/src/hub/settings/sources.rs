@@ -94,6 +94,13 @@ impl SettingsSources {
         self
     }
 
+    /// Whether any source says something about a key below `extensions.durableTask`.
+    pub fn sets(&self, key: &str) -> Result<bool, SettingsError> {
+        let keys = self.keys(&self.app_settings()?)?;
+        let path = key.replace('.', ":").to_lowercase();
+        Ok(keys.entries.contains_key(&path))
+    }
+
     /// App settings: `local.settings.json` under the environment.
     pub(super) fn app_settings(&self) -> Result<AppSettings, SettingsError> {
         let mut settings = AppSettings::default();

@@ -32,7 +32,7 @@ impl LeaseRecord {
     }
 
     /// Reads what any writer wrote; members that it does not know are ignored (R5-32).
-    pub(super) fn read(content: &[u8]) -> Result<Self, serde_json::Error> {
+    pub(crate) fn read(content: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(content)
     }
 

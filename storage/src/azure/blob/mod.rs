@@ -11,7 +11,7 @@ use reqwest::Method;
 use super::connection::Service;
 use super::control::Control;
 use super::transport::{Answer, Repeat, Request, Transport, encode};
-use crate::blob::{Blob, BlobPage, Blobs, PutCondition};
+use crate::blob::{Blob, BlobPage, Blobs, ContainerInfo, PutCondition};
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::table::ETag;
 
@@ -71,7 +71,7 @@ impl Blobs for AzureBlobs {
         self.control.delete_container(container).await
     }
 
-    async fn list_containers(&self, prefix: &str) -> Result<Vec<String>> {
+    async fn list_containers(&self, prefix: &str) -> Result<Vec<ContainerInfo>> {
         self.control.list_containers(prefix).await
     }
 

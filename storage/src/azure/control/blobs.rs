@@ -1,5 +1,6 @@
 //! Containers: create, delete, list. Blobs: leases.
 
+use azure_core::LeaseState;
 use azure_core::prelude::{LeaseDuration, LeaseId, Prefix, ProposedLeaseId};
 use azure_storage_blobs::prelude::{BlobClient, BlobServiceClient, ClientBuilder};
 use futures::StreamExt;
@@ -11,6 +12,7 @@ use super::{Call, Control, convert, created, deleted, status};
 use crate::azure::blob::resource;
 use crate::azure::connection::Service;
 use crate::azure::transport::Repeat;
+use crate::blob::ContainerInfo;
 use crate::error::{ErrorKind, Result, StorageError};
 
 impl Control {
@@ -44,7 +46,10 @@ impl Control {
         deleted(status(outcome, &face))
     }
 
-    pub(in crate::azure) async fn list_containers(&self, prefix: &str) -> Result<Vec<String>> {
+    pub(in crate::azure) async fn list_containers(
+        &self,
+        prefix: &str,
+    ) -> Result<Vec<ContainerInfo>> {
         let (client, face) = self.blobs(Call::new(
             Service::Blob,
             Repeat::Read,
@@ -56,13 +61,17 @@ impl Control {
             list = list.prefix(Prefix::from(prefix.to_owned()));
         }
         let mut pages = list.into_stream();
-        let mut names = Vec::new();
+        let mut found = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| convert(error, face.call()))?;
-            names.extend(page.containers.into_iter().map(|container| container.name));
+            let containers = page.containers.into_iter();
+            found.extend(containers.map(|container| ContainerInfo {
+                leased: container.lease_state == LeaseState::Leased,
+                name: container.name,
+            }));
         }
-        names.sort();
-        Ok(names)
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
     }
 
     /// `seconds` from 15 to 60; `None` for ever.

@@ -84,7 +84,7 @@ impl Tables for AzureTables {
 
     async fn write(&self, table: &str, write: Write) -> Result<Option<ETag>> {
         const OPERATION: &str = "write";
-        check::row(OPERATION, table, &write)?;
+        check::write(OPERATION, table, &write)?;
         let parts = write::parts(table, &write);
         let mut request = request(parts.method, parts.path, parts.repeat, OPERATION, table);
         if let Some(condition) = parts.if_match {

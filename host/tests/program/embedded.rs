@@ -1,65 +1,22 @@
-//! The program as an operator runs it, on the embedded store.
-#![allow(clippy::unwrap_used, reason = "tests")]
+//! On the embedded store.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use azurite_tests::eventually;
 use durabletask_storage::Env;
 use durabletask_worker::hub::{HubSettings, StoreChoice};
 use durabletask_worker::prelude::*;
 use durabletask_worker::{RunningWorker, TaskHub};
 use serde_json::Value;
 
-/// A folder of its own, gone when the test ends.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let unique = format!("durabletask-{name}-{}", std::process::id());
-        let path = std::env::temp_dir().join(unique);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
-
-struct Ended {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Ended {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap()
-    }
-
-    /// The value beside that name.
-    fn field(&self, name: &str) -> &str {
-        let mut values = self.out.lines().filter_map(|line| line.strip_prefix(name));
-        values.next().unwrap().trim()
-    }
-}
+use crate::support::{Desk, Ended, Folder, LIMIT, ended};
 
 /// Runs `durabletask` in that folder with nothing in its environment.
 fn durabletask(folder: &Folder, arguments: &[&str]) -> Ended {
-    let output = Command::new(env!("CARGO_BIN_EXE_durabletask"))
-        .args(arguments)
-        .current_dir(&folder.0)
-        .env_clear()
-        .output()
-        .unwrap();
-    Ended {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_durabletask"));
+    ended(command.args(arguments).current_dir(&folder.0).env_clear())
 }
 
 #[orchestrator(name = "Approval")]
@@ -100,10 +57,9 @@ async fn worker(file: &Path) -> RunningWorker {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_is_made_used_and_deleted() {
-    let folder = Folder::new("used");
-    let run =
-        |arguments: &[&str]| durabletask(&folder, &[&["--task-hub", "Desk"], arguments].concat());
-    let file = folder.0.join(".durabletask/desk.db");
+    let desk = Desk::embedded("used");
+    let run = |arguments: &[&str]| desk.run_with(arguments);
+    let file = desk.file();
 
     let ended = run(&["hub", "show"]);
     assert_eq!(ended.code, 3, "{}", ended.err);
@@ -130,7 +86,7 @@ async fn a_hub_is_made_used_and_deleted() {
     ];
     assert_eq!(run(&start).out, "a\n");
     let again = run(&start);
-    assert_eq!(again.code, 1);
+    assert_eq!(again.code, 4);
     assert!(again.err.contains("already exists"), "{}", again.err);
     let shown = run(&["instances", "show", "a"]);
     assert_eq!(shown.field("Status"), "Pending");
@@ -180,13 +136,10 @@ async fn a_hub_is_made_used_and_deleted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_are_listed_rewound_restarted_and_purged() {
-    let folder = Folder::new("operated");
-    let run = |arguments: &str| {
-        let arguments: Vec<_> = arguments.split(' ').collect();
-        durabletask(&folder, &[&["--task-hub", "Desk"], &arguments[..]].concat())
-    };
+    let desk = Desk::embedded("operated");
+    let run = |arguments: &str| desk.run(arguments);
     assert_eq!(run("hub create").code, 0);
-    let worker = worker(&folder.0.join(".durabletask/desk.db")).await;
+    let worker = worker(&desk.file()).await;
     assert_eq!(run("instances start Fragile --id f").out, "f\n");
     assert_eq!(run("instances wait f --timeout 30").code, 4);
     let listed = run("instances list --status failed --prefix f --json").json();
@@ -218,7 +171,7 @@ async fn instances_are_listed_rewound_restarted_and_purged() {
     assert_eq!(run("instances purge f --prefix f --yes").code, 2);
     assert_eq!(run("instances purge f --yes --json").json()["instances"], 1);
     let dry = run("instances purge --status Completed --dry-run");
-    assert_eq!(dry.out, "1 instances match.\n");
+    assert_eq!(dry.out, "1 instance (Completed) would be purged.\n");
     assert_eq!(run("instances purge --yes --json").json()["instances"], 1);
     assert_eq!(run("instances list --json").json()["instanceId"], "a");
     let well = run("doctor");
@@ -228,17 +181,10 @@ async fn instances_are_listed_rewound_restarted_and_purged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn queues_are_watched_and_what_is_set_aside_is_put_back() {
-    let folder = Folder::new("watched");
-    let run = |arguments: &str| {
-        let arguments: Vec<_> = arguments.split(' ').collect();
-        durabletask(&folder, &[&["--task-hub", "Desk"], &arguments[..]].concat())
-    };
+    let desk = Desk::embedded("watched");
+    let run = |arguments: &str| desk.run(arguments);
     assert_eq!(run("hub create").code, 0);
-    let path = Some(folder.0.join(".durabletask/desk.db"));
-    let mut settings = HubSettings::new("Desk", 2).with_store(StoreChoice::Embedded { path });
-    settings.poison_after = 1;
-    settings.max_queue_polling_interval = std::time::Duration::from_millis(100);
-    let hub = TaskHub::open(settings, &Env::system()).await.unwrap();
+    let hub = desk.open(|settings| settings.poison_after = 1).await;
     let queues = &hub.account().queues;
     queues
         .put_message("desk-control-02", "{ no JSON", None)
@@ -258,17 +204,26 @@ async fn queues_are_watched_and_what_is_set_aside_is_put_back() {
     let ill = run("doctor");
     assert_eq!(ill.code, 1);
     assert!(
-        ill.out.contains("no worker owns it; start a worker"),
+        ill.out
+            .contains("1 message in desk-control-02, which no worker owns; start a worker"),
         "{}",
         ill.out
     );
 
     let worker = Worker::builder().build().unwrap().start(&hub);
-    let poison = eventually(|| Some(run("poison list --json").out).filter(|out| !out.is_empty()));
-    let poison: Value = serde_json::from_str(&poison.await).unwrap();
+    let poison = desk.lines("poison list --json").await.remove(0);
     assert_eq!(poison["queue"], "desk-control-02");
-    assert!(!run("partitions --json").out.contains("null"));
-    assert!(run("doctor").out.contains("1 messages failed too often"));
+    eventually(LIMIT, || async {
+        let partitions = run("partitions --json").lines();
+        let is_owned = |partition: &Value| partition["owner"].is_string();
+        partitions.iter().all(is_owned).then_some(())
+    })
+    .await;
+    assert!(
+        run("doctor")
+            .out
+            .contains("1 message set aside after too many failures")
+    );
     assert!(worker.stop().await.unwrap());
     let id = poison["messageId"].as_str().unwrap();
     assert_eq!(run(&format!("poison show {id}")).out, "{ no JSON\n");
@@ -281,23 +236,10 @@ async fn queues_are_watched_and_what_is_set_aside_is_put_back() {
     assert!(
         run("doctor --repair")
             .out
-            .contains("queue desk-workitems is missing")
+            .contains("queue desk-workitems is missing, with its messages; it is made anew (done)")
     );
     assert!(!run("doctor").out.contains("is missing"));
     assert!(run("completion bash").out.contains("poison"));
-}
-
-/// Asks until there is an answer; half a minute at most.
-async fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..300 {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        Env::system()
-            .sleep(std::time::Duration::from_millis(100))
-            .await;
-    }
-    unreachable!("not within 30 s");
 }
 
 #[test]
@@ -334,6 +276,17 @@ fn wrong_usage_is_told() {
     .unwrap();
     assert_eq!(durabletask(&folder, &["hub", "create"]).code, 0);
     std::fs::remove_file(folder.0.join("host.json")).unwrap();
+    let shown = durabletask(&folder, &["hub", "show", "--json"]).json();
+    assert_eq!(
+        shown["partitions"].as_array().unwrap().len(),
+        3,
+        "as the hub says"
+    );
+    std::fs::write(
+        folder.0.join("host.json"),
+        r#"{"extensions":{"durableTask":{"storageProvider":{"partitionCount":4}}}}"#,
+    )
+    .unwrap();
     let ended = durabletask(&folder, &["instances", "start", "X"]);
     assert_eq!(ended.code, 1, "a start for a queue that nobody reads");
     assert!(ended.err.contains("has 3 partitions"), "{}", ended.err);

@@ -1,7 +1,7 @@
 //! The catalogue's activities. Failures carry the type names that .NET gives them.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use durabletask_worker::FailureDetails;
 use durabletask_worker::prelude::*;
@@ -33,10 +33,11 @@ pub async fn fail(_: ActivityContext, message: String) -> Result<String> {
     Err(Failure::from_details(failure))
 }
 
-/// Fails on the first two calls for a key, then returns the number of the call.
-#[derive(Debug, Default)]
+/// Fails on the first two calls for a key, then returns the number of the call. Clones count
+/// together.
+#[derive(Debug, Clone, Default)]
 pub struct Flaky {
-    calls: Mutex<BTreeMap<String, u32>>,
+    calls: Arc<Mutex<BTreeMap<String, u32>>>,
 }
 
 /// Calls of one key that fail.

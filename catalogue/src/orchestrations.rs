@@ -5,7 +5,7 @@ use std::time::Duration;
 use durabletask_worker::prelude::*;
 use serde_json::json;
 
-use super::activities::{Flaky, big, double, fail, say_hello};
+use crate::activities::{Flaky, big, double, fail, say_hello};
 
 /// What [`big_data`] asks for.
 const BIG_CHARS: usize = 100_000;

@@ -9,24 +9,25 @@ use futures::TryStreamExt;
 
 /// What is wrong, a line for each.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict {
+pub struct Verdict {
     /// Instances that ended as they had to.
-    pub(crate) finished: usize,
+    pub finished: usize,
     /// Instances that are gone, or ended otherwise than they had to.
-    pub(crate) lost: Vec<String>,
+    pub lost: Vec<String>,
     /// Tasks and instances with a second outcome.
-    pub(crate) doubled: Vec<String>,
+    pub doubled: Vec<String>,
     /// Instances that have not ended.
-    pub(crate) stuck: Vec<String>,
+    pub stuck: Vec<String>,
 }
 
 impl Verdict {
-    pub(crate) fn is_good(&self) -> bool {
+    /// Whether nothing is wrong.
+    pub fn is_good(&self) -> bool {
         self.lost.is_empty() && self.doubled.is_empty() && self.stuck.is_empty()
     }
 
     /// Judges all instances of the hub; `started` has the expected outputs.
-    pub(crate) async fn of(
+    pub async fn of(
         client: &HubClient,
         started: &BTreeMap<String, String>,
     ) -> Result<Self, TaskHubError> {

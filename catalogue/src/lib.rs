@@ -22,12 +22,17 @@ pub fn worker() -> Result<Worker, WorkerError> {
 
 /// The same, not yet built.
 pub fn builder() -> WorkerBuilder {
+    builder_with(Flaky::default())
+}
+
+/// The same with an activity that may count the calls of several workers.
+pub fn builder_with(flaky: Flaky) -> WorkerBuilder {
     Worker::builder()
         .activity(say_hello)
         .activity(double)
         .activity(big)
         .activity(fail)
-        .activity(Flaky::default())
+        .activity(flaky)
         .orchestrator(hello_sequence)
         .orchestrator(hello_sequence5)
         .orchestrator(fan_out)
