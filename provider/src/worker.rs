@@ -15,6 +15,7 @@ use crate::TaskHub;
 use crate::dispatch::names::UnknownNames;
 use crate::dispatch::{Pending, WorkerContext};
 use crate::error::TaskHubError;
+use crate::hub::Unregistered;
 use crate::partition::{PartitionHost, PartitionId, PartitionManager};
 use crate::poison::Failures;
 use crate::queue::control::ControlQueue;
@@ -58,20 +59,19 @@ impl fmt::Debug for Executors {
 }
 
 impl HubWorker {
-    /// Starts reading: partitions as the manager acquires them, activities at once. All tasks
-    /// belong to a scope of their own under the hub's [`Env`](durabletask_storage::Env). The hub
+    /// Starts reading: partitions as the manager acquires them, activities at once unless the
+    /// executor runs none. All tasks belong to a scope of their own under the hub's [`Env`](durabletask_storage::Env). The hub
     /// must exist in storage.
     pub fn start(hub: TaskHub, executors: Executors, manager: Arc<dyn PartitionManager>) -> Self {
         let settings = hub.settings();
         let slots = |count: u32| usize::try_from(count).unwrap_or(usize::MAX).max(1);
-        let keeps_sessions = settings.sticky_sessions && !settings.plain;
-        let budget = usize::try_from(settings.session_cache_max_bytes).unwrap_or(usize::MAX);
+        let budget = usize::try_from(settings.session_budget_bytes()).unwrap_or(usize::MAX);
         let context = Arc::new(WorkerContext {
             scope: hub.env().scope(),
             orchestrators: executors.orchestrators,
             activities: executors.activities,
             held: HeldMessages::new(),
-            sessions: SessionStore::new(if keeps_sessions { budget } else { 0 }),
+            sessions: SessionStore::new(budget),
             ownership: manager.ownership(),
             orchestration_slots: Semaphore::new(slots(settings.max_concurrent_orchestrators)),
             activity_slots: Arc::new(Semaphore::new(slots(settings.max_concurrent_activities))),
@@ -88,7 +88,11 @@ impl HubWorker {
         let queues = context.hub.account().queues.clone();
         let env = context.hub.env().clone();
         drop(scope.spawn(context.held.clone().renew_forever(env, queues)));
-        drop(scope.spawn(context.clone().read_work_items()));
+        // Who can run no activity would only hold up those of others (R5-04).
+        let fails_unknown = context.hub.settings().unregistered == Unregistered::Fail;
+        if fails_unknown || !context.activities.names().is_empty() {
+            drop(scope.spawn(context.clone().read_work_items()));
+        }
         drop(scope.spawn(context.clone().keep_retention()));
         drop(scope.spawn(context.clone().keep_sweeping()));
         let host = Arc::new(Partitions {
@@ -154,6 +158,10 @@ impl HubWorker {
     /// timeout.
     pub fn abort(&self) {
         self.context.scope.abort();
+    }
+
+    pub(crate) fn context(&self) -> &WorkerContext {
+        &self.context
     }
 
     /// The hub it works for.

@@ -54,10 +54,12 @@ async fn shares_evenly(manager: PartitionManagement) {
     });
     let took_all = fleet.time(all).await;
     beta.kill().await.unwrap();
-    stop(alpha).await;
+    let took_stop = fleet.time(stop(alpha)).await;
     let left = eventually(LIMIT, || fleet.is_shared_by(&["gamma", "delta", "epsilon"]));
     let took_left = fleet.time(left).await;
-    println!("{manager:?}: two after {took:?}, five {took_all:?}, three {took_left:?}");
+    println!(
+        "{manager:?}: two after {took:?}, five {took_all:?}, stop {took_stop:?}, three {took_left:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -119,6 +119,7 @@ async fn put_instance(hub: &TestHub, id: &str, status: OrchestrationStatus, rows
 
 #[test]
 fn a_purge_takes_nothing_of_others() {
+    // covers: R3-04
     run(async |env| {
         let hub = TestHub::new(&env, "neighbours").await;
         for id in ["a", "a/b", "a^0b", "ab"] {

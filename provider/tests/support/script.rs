@@ -224,6 +224,8 @@ impl ScriptRun {
 /// characters) and `Fail`. All are counted.
 #[derive(Clone)]
 pub(crate) struct Activities {
+    /// Names that a worker is given when it starts: all of these, unless a test says otherwise.
+    pub(crate) names: &'static [&'static str],
     env: Env,
     /// Runs by name and argument.
     pub(crate) runs: Arc<Mutex<BTreeMap<String, usize>>>,
@@ -234,6 +236,7 @@ pub(crate) struct Activities {
 impl Activities {
     pub(crate) fn new(env: &Env) -> Self {
         Self {
+            names: &["Fail", "Hello", "Large", "Sleep"],
             env: env.clone(),
             runs: Arc::default(),
             busy: Arc::default(),
@@ -241,15 +244,13 @@ impl Activities {
     }
 }
 
-const NAMES: [&str; 4] = ["Fail", "Hello", "Large", "Sleep"];
-
 impl ActivityExecutor for Activities {
     fn knows(&self, name: &str) -> bool {
-        NAMES.contains(&name)
+        self.names.contains(&name)
     }
 
     fn names(&self) -> Vec<String> {
-        NAMES.map(str::to_owned).to_vec()
+        self.names.iter().map(|name| (*name).to_owned()).collect()
     }
 
     fn run(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::{HubSettings, create_hub};
-use durabletask_azurestorage::partition::TablePartitionManager;
+use durabletask_azurestorage::partition::partition_manager;
 use durabletask_azurestorage::{
     Executors, HubClient, HubWorker, InstanceStatus, StartOptions, TaskHub,
 };
@@ -44,12 +44,13 @@ impl TestWorker {
     }
 }
 
-/// Settings of tests: one partition, short visibility timeouts.
+/// Settings of tests: one partition, short visibility timeouts, no app lease.
 pub(crate) fn settings() -> HubSettings {
     let mut settings = HubSettings::new("TestHub", 1).with_partition_count(1);
     settings.control_queue_visibility_timeout = Duration::from_secs(30);
     settings.work_item_queue_visibility_timeout = Duration::from_secs(30);
     settings.max_queue_polling_interval = Duration::from_secs(1);
+    settings.use_app_lease = false;
     settings
 }
 
@@ -110,13 +111,13 @@ impl World {
         let faults = Arc::new(TestFaults::new(&self.env, max_way_ms));
         prepare(&faults);
         let account = Faulty::wrap(self.account.clone(), self.env.clone(), faults.clone());
-        let manager = TablePartitionManager::new(&account, &settings, name, &self.env);
+        let manager = partition_manager(&account, &settings, name, &self.env);
         let hub = TaskHub::new(self.env.clone(), account, settings);
         let executors = Executors {
             orchestrators: Arc::new(scripts),
             activities: Arc::new(self.activities.clone()),
         };
-        let worker = HubWorker::start(hub.clone(), executors, Arc::new(manager));
+        let worker = HubWorker::start(hub.clone(), executors, manager);
         TestWorker {
             worker,
             hub,

@@ -194,8 +194,8 @@ fn unreadable_rows_hold_up_their_instance_only() {
 #[test]
 fn unknown_names_are_put_back_for_others() {
     // covers: R5-04
-    // The queue of activities is read whatever this worker knows: what it does not know it neither
-    // runs nor fails.
+    // Who knows some activity reads the queue of all: what it does not know it neither runs nor
+    // fails.
     on_hub(1, |world| async move {
         let alpha = world.start(
             "alpha",
@@ -216,6 +216,30 @@ fn unknown_names_are_put_back_for_others() {
         let steps = vec![crate::support::script::Do::Input];
         let _beta = world.start("beta", scripts().with("Nobody", steps));
         world.output("a").await;
+    });
+}
+
+#[test]
+fn activities_of_others_are_left_to_them() {
+    // covers: R5-04
+    on_hub(1, |mut world| async move {
+        let receives = |worker: &TestWorker| worker.faults.count(Operation::GetMessages, "items");
+        world.activities.names = &[];
+        let alpha = world.start("alpha", scripts());
+        world.begin("a", "Hello", None).await;
+        world.pass(20.0).await;
+        assert_eq!(world.messages().await, 1);
+        assert_eq!(receives(&alpha), 0, "it runs no activity");
+        // Whoever knows others puts it back, unharmed.
+        world.activities.names = &["Sleep"];
+        let beta = world.start("beta", scripts());
+        world.pass(5.0).await;
+        assert!(receives(&beta) > 0);
+        assert!(world.activities.runs.lock().unwrap().is_empty());
+        world.activities.names = &["Hello"];
+        let _gamma = world.start("gamma", scripts());
+        world.output("a").await;
+        assert_eq!(receives(&alpha), 0);
     });
 }
 
