@@ -3,6 +3,7 @@
 //!
 //! The program `bench` prints them; the tests pin those that do not depend on the machine.
 
+pub mod heap;
 pub mod hop;
 pub mod load;
 pub mod process;

@@ -5,6 +5,7 @@ use durabletask_worker::{Client, ClientError, OrchestrationStatus};
 use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+use crate::heap::Heap;
 use crate::stage::{Limits, Stage, Store};
 use crate::{Error, process, workload};
 
@@ -20,6 +21,8 @@ pub struct Seen {
     pub instances: u32,
     /// Resident size in MiB; `None` where the system does not tell.
     pub resident_mib: Option<f64>,
+    /// The heap; `None` where the C library does not tell.
+    pub heap: Option<Heap>,
 }
 
 /// Starts `count` instances in a file of the embedded store, worker and client in this process,
@@ -40,16 +43,20 @@ pub async fn measure(
     let client = stage.client();
     let mut seen = Vec::new();
     let mut instances = 0;
-    while instances < count {
-        let more = STEP.min(count - instances);
-        wait_more(&client, more).await?;
-        instances += more;
+    loop {
         let now = Seen {
             instances,
             resident_mib: process::resident_mib(),
+            heap: Heap::now(),
         };
         shows(now);
         seen.push(now);
+        if instances == count {
+            break;
+        }
+        let more = STEP.min(count - instances);
+        wait_more(&client, more).await?;
+        instances += more;
     }
     stage.close().await?;
     Ok(seen)
@@ -77,11 +84,27 @@ async fn until_running(client: &Client, id: &str) -> Result<(), ClientError> {
 /// One line per look.
 pub fn table(seen: &[Seen]) -> String {
     let line = |seen: &Seen| {
-        let resident = seen
-            .resident_mib
-            .map_or("?".to_owned(), |mib| format!("{mib:.0}"));
-        format!("{:>12}{resident:>16}\n", seen.instances)
+        let mib = |mib: Option<f64>| mib.map_or("?".to_owned(), |mib| format!("{mib:.0}"));
+        let live = mib(seen.heap.map(|heap| in_mib(heap.live)));
+        let spare = mib(seen.heap.map(|heap| in_mib(heap.spare)));
+        let resident = mib(seen.resident_mib);
+        format!(
+            "{:>12}{live:>18}{spare:>18}{resident:>16}\n",
+            seen.instances
+        )
     };
     let lines: String = seen.iter().map(line).collect();
-    format!("{:>12}{:>16}\n{lines}", "instances", "resident, MiB")
+    let heading = (
+        "instances",
+        "live heap, MiB",
+        "spare heap, MiB",
+        "resident, MiB",
+    );
+    let (instances, live, spare, resident) = heading;
+    format!("{instances:>12}{live:>18}{spare:>18}{resident:>16}\n{lines}")
+}
+
+#[allow(clippy::cast_precision_loss, reason = "for people")]
+fn in_mib(bytes: usize) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }

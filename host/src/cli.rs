@@ -5,6 +5,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use durabletask_core::{OrchestrationStatus, Timestamp};
 
+/// Heading of the options that every command has.
+const EVERYWHERE: &str = "For every command";
+
 /// What the exit codes mean; part of the interface.
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -30,7 +33,7 @@ pub(crate) struct CommandLine {
     #[command(flatten)]
     pub(crate) place: Place,
     /// Print JSON, for machines
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -40,10 +43,10 @@ pub(crate) struct CommandLine {
 #[derive(Debug, Args)]
 pub(crate) struct Place {
     /// Name of the task hub
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", help_heading = EVERYWHERE)]
     pub(crate) task_hub: Option<String>,
     /// Name of the connection (an app setting such as Storage, not a connection string)
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", help_heading = EVERYWHERE)]
     pub(crate) connection: Option<String>,
 }
 

@@ -24,8 +24,17 @@ pub(crate) enum Failure {
     Unconfirmed(String),
     #[error("nothing was done")]
     Declined,
-    #[error("instance {id:?} is {status}, it takes no messages any more")]
+    #[error(
+        "instance {id:?} is {status} and takes no messages any more; restart it if it is to run again"
+    )]
     Ended {
+        id: String,
+        status: OrchestrationStatus,
+    },
+    #[error(
+        "instance {id:?} is {status}; terminate it or wait for it to end, or say --new-id to run it besides"
+    )]
+    StillRuns {
         id: String,
         status: OrchestrationStatus,
     },
@@ -62,6 +71,7 @@ impl Failure {
             | Self::TaskHub(TaskHubError::NoSuchInstance { .. }) => 3,
             Self::NotCompleted { .. }
             | Self::Ended { .. }
+            | Self::StillRuns { .. }
             | Self::TaskHub(
                 TaskHubError::NotFailed { .. }
                 | TaskHubError::NotFinished { .. }

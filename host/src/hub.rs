@@ -4,7 +4,7 @@ use durabletask_azurestorage::hub::{
     HubOverview, HubSettings, LeaseKind, PartitionOverview, create_hub, delete_hub, hub_overview,
 };
 use durabletask_azurestorage::partition::app_lease_id;
-use durabletask_storage::Env;
+use durabletask_storage::{Account, Env};
 use serde_json::{Value, json};
 
 use crate::cli::HubCommand;
@@ -66,6 +66,7 @@ async fn show(place: Place, env: &Env, out: Output) -> Result<(), Failure> {
         &Value::Null,
         &[
             ("Task hub", Some(settings.hub_name.clone())),
+            ("Storage", Some(storage(&account, &settings))),
             ("Partition management", Some(management.to_owned())),
             ("App lease", Some(app_lease(&overview, &settings))),
         ],
@@ -88,6 +89,17 @@ async fn show(place: Place, env: &Env, out: Output) -> Result<(), Failure> {
 
 fn messages(count: Option<u64>) -> String {
     count.map_or_else(|| "missing".to_owned(), |count| count.to_string())
+}
+
+/// Where the hub is: a file, or the address of its account, without secrets.
+fn storage(account: &Account, settings: &HubSettings) -> String {
+    if let Some(file) = settings.embedded_file() {
+        return file.display().to_string();
+    }
+    let container = settings.names().large_message_container();
+    let url = account.blobs.container_url(&container);
+    let address = url.strip_suffix(&container).unwrap_or(&url);
+    address.trim_end_matches('/').to_owned()
 }
 
 /// Who holds the app lease, in words. Only a hash of the app's name is stored.

@@ -55,8 +55,17 @@ pub(crate) async fn run(
             report_sent(&id, &format!("{id} is rewound and runs again."), out)
         }
         InstancesCommand::Restart { id, new_id } => {
-            let id = client.restart(&id, new_id).await?;
-            report_id(&id, out)
+            let restarted = client
+                .restart(&id, new_id)
+                .await
+                .map_err(|error| match error {
+                    TaskHubError::AlreadyExists {
+                        instance_id: id,
+                        status,
+                    } => Failure::StillRuns { id, status },
+                    other => other.into(),
+                });
+            report_id(&restarted?, out)
         }
         InstancesCommand::Purge(what) => purge::run(client, &what, out).await,
         InstancesCommand::Wait { id, timeout } => {

@@ -46,7 +46,9 @@ pub enum TaskHubError {
         instance_id: String,
     },
     /// There is no such instance.
-    #[error("no instance {instance_id:?} in task hub {hub}")]
+    #[error(
+        "no instance {instance_id:?} in task hub {hub}; check the id, and whether it was purged"
+    )]
     NoSuchInstance {
         /// The instance.
         instance_id: String,

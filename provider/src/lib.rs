@@ -3,6 +3,7 @@
 mod client;
 mod dispatch;
 mod error;
+mod gauges;
 pub mod hub;
 pub mod partition;
 mod poison;
@@ -20,6 +21,8 @@ pub use client::{
     ReplaceExisting, StartOptions,
 };
 pub use error::TaskHubError;
+#[doc(hidden)]
+pub use gauges::Gauges;
 pub use poison::PoisonMessage;
 pub use taskhub::TaskHub;
 pub use tracking::purge::PurgeCounts;

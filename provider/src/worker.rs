@@ -65,14 +65,13 @@ impl HubWorker {
     pub fn start(hub: TaskHub, executors: Executors, manager: Arc<dyn PartitionManager>) -> Self {
         let settings = hub.settings();
         let slots = |count: u32| usize::try_from(count).unwrap_or(usize::MAX).max(1);
-        let keeps_sessions = settings.sticky_sessions && !settings.plain;
-        let budget = usize::try_from(settings.session_cache_max_bytes).unwrap_or(usize::MAX);
+        let budget = usize::try_from(settings.session_budget_bytes()).unwrap_or(usize::MAX);
         let context = Arc::new(WorkerContext {
             scope: hub.env().scope(),
             orchestrators: executors.orchestrators,
             activities: executors.activities,
             held: HeldMessages::new(),
-            sessions: SessionStore::new(if keeps_sessions { budget } else { 0 }),
+            sessions: SessionStore::new(budget),
             ownership: manager.ownership(),
             orchestration_slots: Semaphore::new(slots(settings.max_concurrent_orchestrators)),
             activity_slots: Arc::new(Semaphore::new(slots(settings.max_concurrent_activities))),
@@ -159,6 +158,10 @@ impl HubWorker {
     /// timeout.
     pub fn abort(&self) {
         self.context.scope.abort();
+    }
+
+    pub(crate) fn context(&self) -> &WorkerContext {
+        &self.context
     }
 
     /// The hub it works for.

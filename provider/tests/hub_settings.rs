@@ -76,7 +76,8 @@ fn keys_ignore_case_and_values_may_be_texts() {
            "useTablePartitionManagement": "False", "fetchLargeMessagesAutomatically": false},
            "extendedSessionsEnabled": true, "extendedSessionIdleTimeoutInSeconds": -1,
            "entityMessageReorderWindowInMinutes": 5,
-           "rust": {"errorMode": "Exceptions", "poisonAfter": 7, "embeddedPath": ":memory:"}"#,
+           "rust": {"errorMode": "Exceptions", "poisonAfter": 7, "controlQueueBufferMaxBytes": 5000000000,
+           "embeddedPath": ":memory:"}"#,
     );
     assert_eq!(settings.hub_name, "Orders");
     assert_eq!(settings.partition_count, 8);
@@ -97,6 +98,7 @@ fn keys_ignore_case_and_values_may_be_texts() {
     );
     assert_eq!(settings.error_mode, ErrorMode::Exceptions);
     assert_eq!(settings.poison_after, 7);
+    assert_eq!(settings.control_queue_buffer_max_bytes, 5_000_000_000);
     assert!(matches!(settings.store, StoreChoice::Memory));
 }
 
@@ -207,6 +209,12 @@ const REFUSALS: &[(&str, &str, &str, &str)] = &[
         "appLeaseOptions.leaseInterval",
         "00:02:00",
         "\"00:00:15\" to \"00:01:00\"",
+    ),
+    (
+        "\"rust\": {\"controlQueueBufferMaxBytes\": 0}",
+        "rust.controlQueueBufferMaxBytes",
+        "0",
+        "1 or more",
     ),
     (
         "\"rust\": {\"errorMode\": \"none\"}",

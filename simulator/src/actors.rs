@@ -22,9 +22,6 @@ const MAX_ACTORS: u64 = 6;
 /// Longest time before an actor begins, in milliseconds.
 const MAX_LATENESS_MS: u64 = 120_000;
 
-/// Rewinds of one instance, at most.
-const MAX_REWINDS: u32 = 5;
-
 /// One client with one instance.
 struct Actor {
     world: Arc<World>,
@@ -181,9 +178,8 @@ impl Actor {
         }
     }
 
-    /// Lets the last commit end. Rows are written without a condition: a write of unknown outcome that
-    /// is repeated after the instance was created anew shows its old end for a while. Known, see
-    /// the README.
+    /// Lets what is under way to an instance land before it is purged: nothing of it is left then
+    /// by whose version an insert that lands late could be refused.
     async fn settles(&self) {
         let pause = Duration::from_millis(MAX_LATENESS_MS);
         self.world.env.sleep(pause).await;
@@ -211,7 +207,6 @@ impl Actor {
         if !self.adrift.is_empty() {
             return;
         }
-        self.settles().await;
         let next = Program::random(&mut self.dice, 1);
         self.runs(next).await;
     }
@@ -235,17 +230,9 @@ impl Actor {
             return;
         }
         self.gate.open(&gate);
-        for _ in 0..MAX_REWINDS {
-            if let Answer::GivenUp = self.client.rewind(&self.id).await {
-                // The sweeper must wake it.
-                return;
-            }
-            // An answer of the first run that was sent twice fails the task once more: a rewound
-            // task keeps its id.
-            let status = self.client.ended(&self.id).await;
-            if status.is_none_or(|s| s.runtime_status != OrchestrationStatus::Failed) {
-                break;
-            }
+        if let Answer::GivenUp = self.client.rewind(&self.id).await {
+            // The sweeper must wake it.
+            return;
         }
         self.client.completed(&self.id, &program).await;
     }

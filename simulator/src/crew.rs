@@ -1,5 +1,6 @@
 //! The workers of a run, and what happens to them.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,11 +12,13 @@ use durabletask_catalogue::{Flaky, builder_with};
 use futures::future::{Either, select};
 use tokio::sync::Notify;
 
+use crate::bounds::excess;
 use crate::dice::Dice;
 use crate::faults::FaultId;
 use crate::machine::Machine;
 use crate::network::{Network, World};
 use crate::notes::notes;
+use crate::plot::Plot;
 use crate::program::{Gate, Work, program, repeat};
 
 /// Virtual time in which incidents happen, in milliseconds.
@@ -24,6 +27,9 @@ const INCIDENTS_MS: u64 = 240_000;
 const MAX_INCIDENTS: u64 = 9;
 /// How far clocks are off, at most, in milliseconds.
 const MAX_SKEW_MS: u64 = 20_000;
+
+/// Pause between looks at a worker's memory.
+const WATCH_PAUSE: Duration = Duration::from_millis(400);
 
 /// What happens to a worker besides its network.
 #[derive(Debug, Clone, Copy)]
@@ -96,8 +102,8 @@ impl Post {
             let worker = self.start(&machine);
             *self.machine.lock().unwrap_or_else(PoisonError::into_inner) = Some(machine.clone());
             self.world.trace.step(&name, "starts");
-            let dead = std::pin::pin!(machine.dead());
-            let stopped = std::pin::pin!(self.stop.notified());
+            let dead = pin!(self.watch(&machine, &worker));
+            let stopped = pin!(self.stop.notified());
             if let Either::Right(_) = select(dead, stopped).await {
                 let outcome = worker.stop().await;
                 self.world
@@ -109,6 +115,25 @@ impl Post {
             self.world.trace.step(&name, "is dead");
             let pause = Duration::from_millis(200 + dice.below(50_000));
             self.world.env.sleep(pause).await;
+        }
+    }
+
+    /// Watches what a worker has in memory until it is dead.
+    async fn watch(&self, machine: &Machine, worker: &HubWorker) {
+        if Plot::of(self.world.faults.seed()) == Plot::Programs {
+            return machine.dead().await;
+        }
+        let mut dead = pin!(machine.dead());
+        loop {
+            let slept = pin!(self.world.env.sleep(WATCH_PAUSE));
+            if let Either::Left(_) = select(&mut dead, slept).await {
+                return;
+            }
+            if let Some(excess) = excess(&worker.gauges(), &self.settings) {
+                let what = format!("{} has {excess}", machine.name);
+                self.world.trace.violation(what);
+                return dead.await;
+            }
         }
     }
 

@@ -90,6 +90,11 @@ impl Faults {
         }
     }
 
+    /// What decides everything.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Whether that fault strikes; noted if it does.
     pub(crate) fn strikes(&self, fault: FaultId) -> bool {
         let mut state = self.lock();
@@ -130,13 +135,7 @@ impl Faults {
         } else if is_within(rates.lost) {
             Fate::Lost
         } else if is_within(rates.lands_late) {
-            // Writes of the instance row carry no condition: one that lands late shows an old
-            // state for good. Known, see the README.
-            if operation == Operation::Write {
-                Fate::AnswerLost(there)
-            } else {
-                Fate::LandsLate(late)
-            }
+            Fate::LandsLate(late)
         } else if is_within(rates.twice) && !is_get {
             Fate::Twice(there, late / 20)
         } else {
@@ -159,6 +158,11 @@ impl Faults {
     /// No fault strikes any more.
     pub(crate) fn end(&self) {
         self.lock().is_over = true;
+    }
+
+    /// Whether no fault strikes any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().is_over
     }
 
     /// Whether any fault struck so far.

@@ -1,9 +1,11 @@
 //! Histories as they are written: append-only per execution, one outcome per task.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hasher as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use durabletask_azurestorage::wire::history_row;
+use durabletask_azurestorage::wire::names::sequence_of;
 use durabletask_core::{EventType, HistoryEvent};
 use durabletask_storage::{Row, Write};
 
@@ -12,6 +14,8 @@ use durabletask_storage::{Row, Write};
 pub(crate) struct HistoryWatch {
     table: String,
     rows: Mutex<Rows>,
+    /// Instances with rows that were rewritten or removed since the last look.
+    touched: Mutex<BTreeSet<String>>,
 }
 
 /// By instance, row key and execution.
@@ -23,7 +27,12 @@ impl HistoryWatch {
         Self {
             table,
             rows: Mutex::default(),
+            touched: Mutex::default(),
         }
+    }
+
+    fn lock_touched(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of rows that were written; what must not be about them.
@@ -32,12 +41,86 @@ impl HistoryWatch {
             return Vec::new();
         }
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-
+        let touched = writes
+            .iter()
+            .filter(|write| !matches!(write, Write::Insert(_) | Write::InsertOrReplace(_)))
+            .filter(|write| sequence_of(write.keys().row).is_some())
+            .map(|write| write.keys().partition.to_owned());
+        self.lock_touched().extend(touched);
         writes
             .iter()
             .filter_map(|write| note(&mut rows, write))
             .collect()
     }
+}
+
+/// Histories as they were when they were last looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Looks(BTreeMap<String, Look>);
+
+#[derive(Debug)]
+struct Look {
+    execution: String,
+    /// What each row says, in a number.
+    rows: Vec<u64>,
+}
+
+impl Looks {
+    /// Compares all history rows with what they were; what must not be.
+    pub(crate) fn look(&mut self, watch: &HistoryWatch, rows: &[Row]) -> Vec<String> {
+        let touched = std::mem::take(&mut *watch.lock_touched());
+        let mut faults = Vec::new();
+        for own in rows.chunk_by(|a, b| a.partition_key == b.partition_key) {
+            let instance = &own[0].partition_key;
+            let Some((look, events)) = Look::of(own) else {
+                continue;
+            };
+            faults.extend(
+                outcome_faults(&events)
+                    .into_iter()
+                    .map(|f| format!("{instance}: {f}")),
+            );
+            let before = self.0.get(instance).filter(|_| !touched.contains(instance));
+            let before = before.filter(|before| before.execution == look.execution);
+            if before.is_some_and(|before| !look.rows.starts_with(&before.rows)) {
+                let execution = &look.execution;
+                faults.push(format!(
+                    "{instance}: history of {execution} did not only grow"
+                ));
+            }
+            self.0.insert(instance.clone(), look);
+        }
+        faults
+    }
+}
+
+impl Look {
+    /// The current execution among the rows of an instance; none while a longer commit is under
+    /// way.
+    fn of(rows: &[Row]) -> Option<(Self, Vec<HistoryEvent>)> {
+        let sentinel = rows.iter().find(|row| history_row::is_sentinel(row))?;
+        let execution = history_row::execution_id(sentinel)?;
+        let own: Vec<&Row> = rows
+            .iter()
+            .take_while(|row| history_row::execution_id(row) == Some(execution))
+            .filter(|row| !history_row::is_sentinel(row))
+            .collect();
+        let look = Self {
+            execution: execution.to_owned(),
+            rows: own.iter().map(|row| digest(row)).collect(),
+        };
+        let events = own
+            .iter()
+            .filter_map(|row| history_row::row_to_event(row).ok());
+        (!own.is_empty()).then(|| (look, events.collect()))
+    }
+}
+
+fn digest(row: &Row) -> u64 {
+    let mut hash = fnv::FnvHasher::default();
+    hash.write(row.row_key.as_bytes());
+    hash.write(format!("{:?}", row.columns).as_bytes());
+    hash.finish()
 }
 
 fn note(rows: &mut Rows, write: &Write) -> Option<String> {
@@ -99,8 +182,15 @@ pub(crate) fn faults_of(rows: &[&Row]) -> Vec<String> {
     if begun != ended && begun + 1 != ended {
         faults.push(format!("{begun} episodes began and {ended} ended"));
     }
-    let mut answered = std::collections::BTreeSet::new();
-    for event in &events {
+    faults.extend(outcome_faults(&events));
+    faults
+}
+
+/// Tasks with two outcomes, or with one that nobody asked for.
+fn outcome_faults(events: &[HistoryEvent]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut answered = BTreeSet::new();
+    for event in events {
         if let Some(task) = event.answered_task()
             && task >= 0
         {

@@ -5,6 +5,7 @@
 //! stopped. Everything follows from the seed: the same seed gives the same run, step by step.
 
 mod actors;
+mod bounds;
 mod client;
 mod crew;
 mod dice;

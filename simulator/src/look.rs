@@ -3,6 +3,7 @@
 mod leftovers;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::HubSettings;
@@ -13,7 +14,7 @@ use durabletask_azurestorage::{HubClient, SweepOptions, TaskHub};
 use durabletask_core::{EventKind, EventType, OrchestrationStatus};
 use durabletask_storage::{Query, Result, Row, StorageError};
 
-use crate::history::faults_of;
+use crate::history::{Looks, faults_of};
 use crate::network::World;
 pub(crate) use leftovers::check_leftovers;
 
@@ -38,6 +39,23 @@ pub(crate) async fn until_quiet(world: &World, settings: &HubSettings) {
     world
         .trace
         .violation(format_args!("messages are left: {left:?}"));
+}
+
+/// Looks at all histories again and again, for as long as faults strike.
+pub(crate) async fn keep_looking(world: Arc<World>, settings: HubSettings) {
+    let mut looks = Looks::default();
+    let table = settings.names().history_table();
+    while !world.faults.is_over() {
+        world.env.sleep(Duration::from_secs(LOOK_SECONDS)).await;
+        match rows(&world, &table).await {
+            Ok(rows) => {
+                for fault in looks.look(&world.histories, &rows) {
+                    world.trace.violation(fault);
+                }
+            }
+            Err(error) => world.trace.violation(error),
+        }
+    }
 }
 
 /// Lets the sweeper repair what crashes left behind, after the time it takes to be sure.

@@ -171,6 +171,10 @@ async fn whole(world: &Arc<World>, settings: &HubSettings, seed: u64) {
             .spawn(incidents(world.clone(), posts.clone(), seed)),
     );
     drop(world.travels.spawn(calm(world.clone(), world.env.clone())));
+    if Plot::of(seed) == Plot::Everything {
+        let looking = look::keep_looking(world.clone(), settings.clone());
+        drop(world.travels.spawn(looking));
+    }
     let adrift = act(world, settings, &gate, seed).await;
     world.faults.end();
     look::until_quiet(world, settings).await;

@@ -61,13 +61,19 @@ pub(crate) async fn run(client: &HubClient, repair: bool, out: Output) -> Result
         });
         out.report(&json, &done_or_not(&trouble.sentence, is_repaired))?;
     }
-    sweep(client, repair, &mut left, out).await?;
+    let looked_at = sweep(client, repair, &mut left, out).await?;
     match left.all {
-        0 => Ok(()),
-        all => Err(Failure::NotWell {
-            wrong: output::count(all, "thing"),
-            repairable: left.repairable,
-        }),
+        0 => {
+            eprintln!("{looked_at}: nothing is wrong.");
+            Ok(())
+        }
+        all => {
+            eprintln!("{looked_at}.");
+            Err(Failure::NotWell {
+                wrong: output::count(all, "thing"),
+                repairable: left.repairable,
+            })
+        }
     }
 }
 
@@ -80,15 +86,14 @@ async fn troubles(client: &HubClient) -> Result<Vec<Trouble>, Failure> {
     let hub = client.hub();
     let overview = hub_overview(hub.account(), hub.settings()).await?;
     let mut troubles = structure::missing(hub, &overview).await?;
-    troubles.extend(messages::unread(&overview));
-    troubles.extend(messages::unsettled(hub).await?);
+    troubles.extend(messages::unsettled(hub, &overview).await?);
     let poison = client.poison_messages().await?.len() as u64;
     if poison > 0 {
         let messages = output::count(poison, "message");
         troubles.push(Trouble {
             sentence: format!(
-                "{messages} failed too often and set aside; look with `durabletask poison list`, \
-                 and requeue when the cause is gone"
+                "{messages} set aside after too many failures; look with `durabletask poison \
+                 list`, and requeue when the cause is gone"
             ),
             repair: None,
         });
@@ -107,13 +112,13 @@ async fn mend(client: &HubClient, repair: &Repair) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Looks through instances and blobs.
+/// Looks through instances and blobs; how many there were, in words.
 async fn sweep(
     client: &HubClient,
     repair: bool,
     left: &mut Left,
     out: Output,
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
     let options = SweepOptions {
         dry_run: !repair,
         ..SweepOptions::default()
@@ -137,12 +142,9 @@ async fn sweep(
     let report = swept.await?;
     drop(progress);
     told?;
-    eprintln!(
-        "Looked at {} and {}.",
-        output::count(report.instances, "quiet instance"),
-        output::count(report.blobs, "blob")
-    );
-    Ok(())
+    let instances = output::count(report.instances, "quiet instance");
+    let blobs = output::count(report.blobs, "blob");
+    Ok(format!("Looked at the hub, {instances} and {blobs}"))
 }
 
 fn tell(finding: &Finding, out: Output) -> io::Result<()> {

@@ -1,13 +1,14 @@
 //! On hubs that .NET has made, as the recordings left them.
 
+use azurite_tests::eventually;
 use bytes::Bytes;
-use durabletask_azurestorage::hub::open_account;
+use durabletask_azurestorage::hub::{PartitionManagement, open_account};
 use durabletask_storage::{Account, Env, PutCondition, Row, Value, Write};
 use futures::future::{join_all, try_join_all};
 use serde_json::json;
 
 use crate::golden;
-use crate::support::Desk;
+use crate::support::{Desk, LIMIT};
 
 /// Longest time of one lease of the tests: longer than they take.
 const LEASE_SECONDS: u32 = 60;
@@ -96,7 +97,7 @@ impl Recorded {
             .collect()
     }
 
-    async fn delete(self) {
+    fn delete(self) {
         let ended = self.desk.run("hub delete --yes");
         assert_eq!(ended.code, 0, "{}", ended.err);
         assert_eq!(self.desk.run("instances list").code, 3);
@@ -182,7 +183,7 @@ async fn safe_owners_and_those_who_are_to_follow_are_shown() {
         refused.err
     );
     std::fs::remove_file(file).unwrap();
-    hub.delete().await;
+    hub.delete();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,7 +240,7 @@ async fn legacy_owners_are_shown_and_lost_records_made_anew() {
 
     // The lease of the other app guards its container.
     blobs.release_lease(&container, None, &app).await.unwrap();
-    hub.delete().await;
+    hub.delete();
 }
 
 /// Every command that looks, on what .NET has written.
@@ -259,10 +260,8 @@ async fn look_at(scenario: &str) {
         let shown = desk.run_with(&["instances", "show", id, "--json"]).json();
         assert_eq!(shown["runtimeStatus"], instance["runtimeStatus"]);
         let waited = desk.run_with(&["instances", "wait", id, "--timeout", "30"]);
-        let expected = match &shown["runtimeStatus"] == "Completed" {
-            true => 0,
-            false => 4,
-        };
+        let is_completed = &shown["runtimeStatus"] == "Completed";
+        let expected = if is_completed { 0 } else { 4 };
         assert_eq!(waited.code, expected, "{}", waited.err);
         let history = desk
             .run_with(&["instances", "history", id, "--json"])
@@ -280,5 +279,75 @@ async fn look_at(scenario: &str) {
     let purged = desk.run_with(&["instances", "purge", id, "--yes", "--json"]);
     assert_eq!(purged.json()["instances"], 1);
     assert_eq!(desk.run_with(&["instances", "purge", id, "--yes"]).code, 3);
-    hub.delete().await;
+    hub.delete();
+}
+
+/// Every command that does something, on a hub that .NET has made with the safe manager and that a
+/// Rust worker works on; nothing tells the program so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_of_dotnet_is_operated() {
+    let recorded = Recorded::load("hello-safe").await;
+    let desk = &recorded.desk;
+    let hub = desk
+        .open(|settings| settings.partition_management = PartitionManagement::Safe)
+        .await;
+    let worker = durabletask_catalogue::worker().unwrap().start(&hub);
+    let run = |arguments: &str| {
+        let ended = desk.run(arguments);
+        assert_eq!(ended.code, 0, "{arguments}: {}", ended.err);
+        ended
+    };
+    let status = async |id: &str, wanted: &str| {
+        eventually(LIMIT, || async {
+            let shown = desk.run(&format!("instances show {id} --json")).json();
+            (shown["runtimeStatus"] == wanted).then_some(())
+        })
+        .await;
+    };
+    // .NET's own instance, with its input.
+    assert_eq!(run("instances restart hello-1").out, "hello-1\n");
+    let copy = run("instances restart hello-1 --new-id --json").json();
+    run("instances wait hello-1 --timeout 60");
+    let copy = copy["instanceId"].as_str().unwrap();
+    let waited = run(&format!("instances wait {copy} --timeout 60"));
+    assert_eq!(waited.field("Input"), "\"in\"");
+
+    run("instances start EventOrTimeout --id waits --input 600");
+    status("waits", "Running").await;
+    assert_eq!(desk.run("instances restart waits").code, 4);
+    run("instances suspend waits --reason hold");
+    status("waits", "Suspended").await;
+    run("instances resume waits");
+    run("instances raise waits Approval --input \"yes\"");
+    let waited = run("instances wait waits --timeout 60");
+    assert_eq!(waited.field("Output"), "\"yes\"");
+    assert_eq!(desk.run("instances suspend waits").code, 4);
+
+    run("instances start EventOrTimeout --id ends --input 600");
+    run("instances terminate ends --reason enough --yes");
+    assert_eq!(desk.run("instances wait ends --timeout 60").code, 4);
+    run("instances start Fragile --id heals --input \"key\"");
+    for _ in 0..2 {
+        assert_eq!(desk.run("instances wait heals --timeout 60").code, 4);
+        run("instances rewind heals --reason again");
+    }
+    let waited = run("instances wait heals --timeout 60");
+    assert_eq!(waited.field("Output"), "3");
+
+    assert_eq!(run("scale --looks 1 --json").json()["workers"], 1);
+    assert!(
+        recorded
+            .owners()
+            .iter()
+            .all(|[owner, next]| owner.is_some() && next.is_none())
+    );
+    let purged = run("instances purge --status terminated --yes --json").json();
+    assert_eq!(
+        (&purged["matched"], &purged["failed"]),
+        (&1.into(), &0.into())
+    );
+    assert!(worker.stop().await.unwrap());
+    let well = desk.run("doctor");
+    assert_eq!(well.code, 0, "{}{}", well.out, well.err);
+    recorded.delete();
 }

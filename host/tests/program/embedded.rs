@@ -219,7 +219,11 @@ async fn queues_are_watched_and_what_is_set_aside_is_put_back() {
         partitions.iter().all(is_owned).then_some(())
     })
     .await;
-    assert!(run("doctor").out.contains("1 message failed too often"));
+    assert!(
+        run("doctor")
+            .out
+            .contains("1 message set aside after too many failures")
+    );
     assert!(worker.stop().await.unwrap());
     let id = poison["messageId"].as_str().unwrap();
     assert_eq!(run(&format!("poison show {id}")).out, "{ no JSON\n");

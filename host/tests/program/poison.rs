@@ -94,7 +94,8 @@ async fn what_cannot_be_read_or_crashes_is_set_aside_listed_shown_and_put_back()
     let ill = desk.run("doctor");
     assert_eq!(ill.code, 1);
     assert!(
-        ill.out.contains("3 messages failed too often"),
+        ill.out
+            .contains("3 messages set aside after too many failures"),
         "{}",
         ill.out
     );

@@ -81,13 +81,13 @@ impl HubClient {
             },
             sequence_number: hub.next_sequence_numbers(1),
         };
-        let blob = hub
+        let sent = hub
             .send_silently(&sending, &SenderIdentity::client())
             .await?;
         let mut row = instance_row::creation_row(
             &started,
             stamped,
-            blob.map(|blob| hub.large().url(&blob)),
+            sent.blob.as_ref().map(|blob| hub.large().url(blob)),
             hub.name(),
             hub.env().now(),
         );
@@ -102,7 +102,7 @@ impl HubClient {
             hub.forget_session(&instance_id);
         }
         // Only now: a faster reader would find no row and put the start back.
-        hub.wake(&sending.queue);
+        hub.announce(&sending.queue, &sent);
         Ok(instance_id)
     }
 

@@ -21,8 +21,8 @@ const MAX_ERROR_CHARS: usize = 4_000;
 /// A message that this worker could not work off, through the message's own fault.
 pub(crate) struct FailedMessage {
     pub(crate) held: Arc<HeldMessage>,
-    /// As it is in its queue.
-    pub(crate) text: Arc<str>,
+    /// As it is in its queue, if it may be set aside.
+    pub(crate) text: Option<Arc<str>>,
     /// What it says, if it can be read.
     pub(crate) inbound: Option<Inbound>,
 }
@@ -49,19 +49,24 @@ impl WorkerContext {
         settling: &Pending,
     ) {
         let limit = self.hub.settings().poison_after;
-        if limit == 0 {
-            return self.abandon(failed.held, settling);
-        }
-        let failures = self.failures.count(&failed.held.id);
+        let FailedMessage {
+            held,
+            text,
+            inbound,
+        } = failed;
+        let Some(text) = text.filter(|_| limit > 0) else {
+            return self.abandon(held, settling);
+        };
+        let failures = self.failures.count(&held.id);
         if failures < limit {
-            return self.abandon(failed.held, settling);
+            return self.abandon(held, settling);
         }
         let error: String = error.chars().take(MAX_ERROR_CHARS).collect();
         let (settling, pending) = (settling.clone(), settling.begin());
         let context = self.clone();
         drop(self.scope.spawn(async move {
-            let held = failed.held.clone();
-            match context.set_aside(failed, failures, error).await {
+            let set_aside = context.set_aside(&held, &text, inbound, failures, error);
+            match set_aside.await {
                 Ok(()) => {
                     context.failures.forget(&held.id);
                     context.settle(held, Settle::Delete, &settling);
@@ -79,15 +84,12 @@ impl WorkerContext {
     /// deletes it; dying before, it comes again and the same row is written again.
     async fn set_aside(
         self: &Arc<Self>,
-        failed: FailedMessage,
+        held: &HeldMessage,
+        text: &str,
+        inbound: Option<Inbound>,
         failures: u32,
         error: String,
     ) -> Result<(), TaskHubError> {
-        let FailedMessage {
-            held,
-            text,
-            inbound,
-        } = failed;
         let said = inbound.as_ref().map(Inbound::message);
         let poison = PoisonMessage {
             queue: held.queue().to_owned(),
@@ -99,7 +101,7 @@ impl WorkerContext {
             set_aside_time: Some(self.hub.env().now()),
         };
         self.hub
-            .put_poison(poison.to_row(&text, blob_of(&text)))
+            .put_poison(poison.to_row(text, blob_of(text)))
             .await?;
         tracing::error!(
             message_id = %held.id,

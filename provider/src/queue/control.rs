@@ -10,8 +10,9 @@ use tokio::sync::Notify;
 
 use super::held::HeldMessage;
 use super::inbound::Inbound;
+use super::registry::BufferLimits;
 use super::signal::{PollBackoff, Signal};
-use crate::dispatch::{Pending, PendingGuard, WorkerContext};
+use crate::dispatch::{Pending, PendingGuard, Settle, WorkerContext};
 use crate::error::TaskHubError;
 use crate::partition::PartitionId;
 use crate::poison::FailedMessage;
@@ -80,30 +81,27 @@ impl ControlQueue {
 
 impl WorkerContext {
     /// Receives messages of one control queue and hands them to their sessions until the queue is
-    /// released (chapter 02 §4.1). Price: one queue transaction per receive.
+    /// released (chapter 02 §4.1), while there is room for more. Price: one queue transaction per
+    /// receive.
     pub(crate) async fn read_control_queue(self: Arc<Self>, queue: Arc<ControlQueue>) {
         let settings = self.hub.settings();
-        let threshold =
-            usize::try_from(settings.control_queue_buffer_threshold).unwrap_or(usize::MAX);
         let mut backoff = PollBackoff::new(settings.max_queue_polling_interval);
         let env = self.hub.env();
         let reading = queue.reading.begin();
         while !queue.is_released() {
-            queue.unless_released(self.held.room_below(threshold)).await;
+            queue.unless_released(self.room(self.buffer_limits())).await;
             if !self.ownership.is_fresh(queue.partition) {
-                // Whatever came now would be handed back, and be delivered once more for nothing.
+                // Perhaps somebody else's by now (R5-06): after a stand-still of this process the
+                // manager has to look first. Whatever came now would be handed back, and be
+                // delivered once more for nothing.
                 queue.unless_released(env.sleep(STALE_PAUSE)).await;
                 continue;
             }
             if queue.is_released() {
                 break;
             }
-            if !self.ownership.is_fresh(queue.partition) {
-                // Perhaps somebody else's by now (R5-06): after a stand-still of this process the
-                // manager has to look first.
-                self.hub.env().sleep(FAILED_RECEIVE_PAUSE).await;
-                continue;
-            }
+            // Whatever became visible until now, this receive finds.
+            queue.signal.take_due(env.monotonic());
             let received = self
                 .hub
                 .account()
@@ -136,24 +134,66 @@ impl WorkerContext {
     }
 
     /// Reads, sorts and routes one batch (chapter 02 §4.1 steps 3 to 6). One bad message is put
-    /// back alone.
+    /// back alone. Where large values fill the memory, the rest of the batch is read when there is
+    /// some again, in the order in which it was sent. That comes: what was read is at work.
     async fn take_in(self: &Arc<Self>, queue: &ControlQueue, messages: Vec<ReceivedMessage>) {
         let seconds = self.hub.control_visibility_seconds();
         let held = messages.into_iter().filter_map(|message| {
             self.held
                 .hold(self.hub.env(), &queue.name, message, seconds, true)
         });
-        let reads = held.map(|(held, text)| self.read_held(held, text, &queue.reading));
-        let mut batch: Vec<Inbound> = join_all(reads).await.into_iter().flatten().collect();
-        batch.sort_by_key(|inbound| (inbound.held.inserted, inbound.data.sequence_number));
-        if queue.is_released() {
-            for inbound in batch {
-                self.hand_back(inbound, &queue.reading);
+        let mut held: Vec<_> = held.collect();
+        held.sort_by_key(|(held, _)| held.inserted);
+        let mut unread = held.into_iter().peekable();
+        let mut batch = Vec::new();
+        while unread.peek().is_some() && !queue.is_released() {
+            let reads = unread.by_ref().take(MAX_CONCURRENT_READS);
+            let reads = reads.map(|(held, text)| self.read_held(held, text, &queue.reading));
+            batch.extend(join_all(reads).await.into_iter().flatten());
+            let limits = BufferLimits {
+                // The unread messages count there too.
+                count: usize::MAX,
+                ..self.buffer_limits()
+            };
+            if unread.peek().is_some() && !self.has_room(limits) {
+                self.route_sorted(queue, std::mem::take(&mut batch));
+                queue.unless_released(self.room(limits)).await;
             }
-            return;
         }
+        self.route_sorted(queue, batch);
+        for (held, _) in unread {
+            self.settle(held, Settle::HandBack, &queue.reading);
+        }
+    }
+
+    fn route_sorted(self: &Arc<Self>, queue: &ControlQueue, mut batch: Vec<Inbound>) {
+        batch.sort_by_key(|inbound| (inbound.held.inserted, inbound.data.sequence_number));
         for inbound in batch {
-            self.route(queue.partition, inbound);
+            if queue.is_released() {
+                self.hand_back(inbound, &queue.reading);
+            } else {
+                self.route(queue.partition, inbound);
+            }
+        }
+    }
+
+    fn buffer_limits(&self) -> BufferLimits {
+        let settings = self.hub.settings();
+        BufferLimits {
+            count: usize::try_from(settings.control_queue_buffer_threshold).unwrap_or(usize::MAX),
+            bytes: usize::try_from(settings.control_queue_buffer_max_bytes).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Whether there is memory for more messages, and for the sessions that they want loaded.
+    fn has_room(&self, limits: BufferLimits) -> bool {
+        self.held.has_room(limits) && self.sessions.has_room()
+    }
+
+    async fn room(&self, limits: BufferLimits) {
+        while !self.has_room(limits) {
+            self.held.room(limits).await;
+            self.sessions.room().await;
         }
     }
 
@@ -165,11 +205,14 @@ impl WorkerContext {
         text: String,
         settling: &Pending,
     ) -> Option<Inbound> {
-        match self.hub.read_message(&held.id, &text).await {
+        held.add_bytes(text.len());
+        let read = self.hub.read_message(&held, &text).await;
+        let text = (self.hub.settings().poison_after > 0).then(|| text.into());
+        match read {
             Ok(data) => Some(Inbound {
                 held,
                 data: Arc::new(data),
-                text: text.into(),
+                text,
             }),
             Err(error) => {
                 tracing::error!(
@@ -181,11 +224,10 @@ impl WorkerContext {
                 if matches!(error, TaskHubError::Storage(_)) {
                     self.abandon(held, settling);
                 } else {
-                    let (text, inbound) = (text.into(), None);
                     let failed = FailedMessage {
                         held,
                         text,
-                        inbound,
+                        inbound: None,
                     };
                     self.fail_message(failed, &error.to_string(), settling);
                 }
@@ -199,3 +241,6 @@ impl WorkerContext {
 pub(crate) const FAILED_RECEIVE_PAUSE: Duration = Duration::from_secs(1);
 /// Pause of a reader whose ownership is no longer certain, until it is renewed or lost.
 const STALE_PAUSE: Duration = Duration::from_millis(200);
+/// Messages of one queue that are read at once: beyond the buffer's limit in bytes goes at most what
+/// so many of them hold.
+const MAX_CONCURRENT_READS: usize = 8;

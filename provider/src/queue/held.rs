@@ -37,7 +37,7 @@ pub(crate) struct HeldMessage {
     /// A renewal has ended.
     renewed: Notify,
     owner: Weak<Registry>,
-    /// Set for control-queue messages, which count against the buffer threshold.
+    /// Set for control-queue messages, which count against the limits of the buffer.
     pub(super) counts: bool,
 }
 
@@ -46,6 +46,8 @@ struct HeldState {
     handle: MessageHandle,
     dequeue_count: u32,
     next_visible: Timestamp,
+    /// What was read of it.
+    bytes: usize,
     settled: bool,
     renewal: Renewal,
 }
@@ -88,6 +90,7 @@ impl HeldMessage {
                 handle: received.handle.clone(),
                 dequeue_count: received.dequeue_count,
                 next_visible: received.next_visible,
+                bytes: 0,
                 settled: false,
                 renewal: Renewal::Stopped,
             }),
@@ -124,21 +127,34 @@ impl HeldMessage {
     /// Ends renewals and claims the right to delete the message or put it back; false if that was
     /// claimed before.
     pub(crate) fn settle(&self) -> bool {
-        let renewal = {
+        let (renewal, bytes) = {
             let mut state = self.lock();
             if std::mem::replace(&mut state.settled, true) {
                 return false;
             }
-            state.renewal
+            (state.renewal, state.bytes)
         };
         if let Some(registry) = self.owner.upgrade() {
             let due = match renewal {
                 Renewal::Due(key) => Some(key),
                 Renewal::UnderWay | Renewal::Stopped => None,
             };
-            registry.forget(self, due);
+            registry.forget(self, due, bytes);
         }
         true
+    }
+
+    /// Counts what is read of it, queue text or blob, towards the limit of what is buffered.
+    pub(crate) fn add_bytes(&self, bytes: usize) {
+        let mut state = self.lock();
+        // Whoever settles it takes off what is counted by then.
+        if self.counts
+            && !state.settled
+            && let Some(registry) = self.owner.upgrade()
+        {
+            state.bytes += bytes;
+            registry.add_bytes(bytes);
+        }
     }
 
     /// Deletes the message. Gone already, or handed to somebody else, is success: either way it

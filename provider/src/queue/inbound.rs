@@ -17,8 +17,8 @@ pub(crate) struct Inbound {
     pub(crate) held: Arc<HeldMessage>,
     /// What it says.
     pub(crate) data: Arc<MessageData>,
-    /// As it is in its queue, should it have to be set aside.
-    pub(crate) text: Arc<str>,
+    /// As it is in its queue, should it have to be set aside; only under `rust.poisonAfter`.
+    pub(crate) text: Option<Arc<str>>,
 }
 
 impl Inbound {
@@ -43,13 +43,14 @@ impl Inbound {
 }
 
 impl TaskHub {
-    /// Reads a queue text. Price: none, or one blob read for a large message.
+    /// Reads the queue text of a held message, which counts what has to be fetched for it. Price:
+    /// none, or one blob read for a large message.
     pub(crate) async fn read_message(
         &self,
-        message_id: &str,
+        held: &HeldMessage,
         text: &str,
     ) -> Result<MessageData, TaskHubError> {
-        let what = || format!("message {message_id}");
+        let what = || format!("message {}", held.id);
         let json = message::from_queue_text(text)
             .map_err(|source| TaskHubError::unreadable(what(), source))?;
         let decoded =
@@ -59,6 +60,7 @@ impl TaskHub {
             Decoded::InBlob { blob_name } => blob_name,
         };
         let json = self.get_large(&what(), &blob).await?;
+        held.add_bytes(json.len());
         match message::decode(&json) {
             Ok(Decoded::Message(data)) => Ok(*data),
             Ok(Decoded::InBlob { .. }) => Err(TaskHubError::MissingBlob { what: what(), blob }),

@@ -30,6 +30,15 @@ impl SenderIdentity {
     }
 }
 
+/// A message that is in its queue.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    /// The blob that holds it, if it is large.
+    pub(crate) blob: Option<String>,
+    /// Monotonic time from which it is visible; `None` for at once.
+    visible_at: Option<Duration>,
+}
+
 /// A message on its way.
 #[derive(Debug)]
 pub(crate) struct Sending {
@@ -44,13 +53,11 @@ pub(crate) struct Sending {
 impl TaskHub {
     /// Sends one message and does not wake its reader. Durable when this returns. Price: one queue
     /// transaction; above 45 KiB also one blob write, and once per hub a container creation.
-    ///
-    /// Returns the name of the blob that holds the message, if it is large.
     pub(crate) async fn send_silently(
         &self,
         sending: &Sending,
         sender: &SenderIdentity,
-    ) -> Result<Option<String>, TaskHubError> {
+    ) -> Result<Sent, TaskHubError> {
         let data = MessageData {
             activity_id: self.env().new_uuid(),
             message: sending.message.clone(),
@@ -72,7 +79,20 @@ impl TaskHub {
             .queues
             .put_message(&sending.queue, &text, delay)
             .await?;
-        Ok(blob)
+        let visible_at = delay.map(|seconds| {
+            let delay = Duration::from_secs(seconds.into());
+            self.env().monotonic() + delay
+        });
+        Ok(Sent { blob, visible_at })
+    }
+
+    /// Wakes the reader of what was sent, if it is in this process, as soon as it is visible.
+    pub(crate) fn announce(&self, queue: &str, sent: &Sent) {
+        let signal = self.signal(queue);
+        match sent.visible_at {
+            None => signal.set(),
+            Some(at) => signal.set_at(self.env().monotonic(), at),
+        }
     }
 
     /// Sends one message and wakes its reader if it is in this process.
@@ -80,10 +100,10 @@ impl TaskHub {
         &self,
         sending: &Sending,
         sender: &SenderIdentity,
-    ) -> Result<Option<String>, TaskHubError> {
-        let blob = self.send_silently(sending, sender).await?;
-        self.wake(&sending.queue);
-        Ok(blob)
+    ) -> Result<(), TaskHubError> {
+        let sent = self.send_silently(sending, sender).await?;
+        self.announce(&sending.queue, &sent);
+        Ok(())
     }
 
     /// Takes too large values out of a row; their blobs are to be written before the row, by

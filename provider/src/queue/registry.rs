@@ -30,9 +30,20 @@ pub(super) struct Registry {
     maps: Mutex<Maps>,
     /// A renewal may be due earlier than the renewal task thinks.
     added: Notify,
-    /// Messages that count against the buffer threshold.
+    /// Control messages in memory.
     buffered: AtomicUsize,
+    /// What was read of them: their texts, and what was fetched for them.
+    buffered_bytes: AtomicUsize,
     room: Notify,
+}
+
+/// How much may be in memory of control messages before receiving pauses, over all partitions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BufferLimits {
+    /// Messages: receiving goes on below this count.
+    pub(crate) count: usize,
+    /// Their queue texts and fetched blobs, once read: receiving goes on below that.
+    pub(crate) bytes: usize,
 }
 
 /// Monotonic time at which to renew; the number keeps keys distinct.
@@ -51,7 +62,7 @@ impl Registry {
     }
 
     /// Drops a settled message from all lists.
-    pub(super) fn forget(&self, message: &HeldMessage, due: Option<DueKey>) {
+    pub(super) fn forget(&self, message: &HeldMessage, due: Option<DueKey>, bytes: usize) {
         let key = (message.queue.clone(), message.id.clone());
         let mut maps = self.lock();
         // A later delivery may have its place already.
@@ -65,8 +76,13 @@ impl Registry {
         drop(maps);
         if message.counts {
             self.buffered.fetch_sub(1, Ordering::AcqRel);
+            self.buffered_bytes.fetch_sub(bytes, Ordering::AcqRel);
             self.room.notify_waiters();
         }
+    }
+
+    pub(super) fn add_bytes(&self, bytes: usize) {
+        self.buffered_bytes.fetch_add(bytes, Ordering::AcqRel);
     }
 
     fn schedule(&self, message: &Arc<HeldMessage>, at: Duration) {
@@ -90,6 +106,7 @@ impl HeldMessages {
             maps: Mutex::default(),
             added: Notify::new(),
             buffered: AtomicUsize::new(0),
+            buffered_bytes: AtomicUsize::new(0),
             room: Notify::new(),
         }))
     }
@@ -128,16 +145,33 @@ impl HeldMessages {
         Some((message, received.text))
     }
 
-    /// Waits until fewer than `threshold` control messages are buffered (chapter 02 §3.8).
-    pub(crate) async fn room_below(&self, threshold: usize) {
+    /// Whether control messages in memory are below both limits (chapter 02 §3.8).
+    pub(crate) fn has_room(&self, limits: BufferLimits) -> bool {
+        self.0.buffered.load(Ordering::Acquire) < limits.count
+            && self.0.buffered_bytes.load(Ordering::Acquire) < limits.bytes
+    }
+
+    /// Waits for room, which comes when messages are settled.
+    pub(crate) async fn room(&self, limits: BufferLimits) {
         loop {
             let mut freed = std::pin::pin!(self.0.room.notified());
             freed.as_mut().enable();
-            if self.0.buffered.load(Ordering::Acquire) < threshold {
+            if self.has_room(limits) {
                 return;
             }
             freed.await;
         }
+    }
+
+    /// Control messages that count against the buffer threshold.
+    pub(crate) fn buffered(&self) -> usize {
+        self.0.buffered.load(Ordering::Acquire)
+    }
+
+    /// Messages held, and renewals planned.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let maps = self.0.lock();
+        (maps.by_id.len(), maps.due.len())
     }
 
     /// Everything that is held now.

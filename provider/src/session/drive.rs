@@ -166,10 +166,11 @@ impl Driver {
         self.refuse(execution.as_deref(), loaded, accepted).await
     }
 
-    /// Tells the store which execution is at work, so that messages for it join.
+    /// Tells the store which execution is at work, so that messages for it join, and its size.
     fn identify(&self, loaded: &Loaded, asked_for: Option<&str>) {
         let execution = loaded.state.execution_id().or(asked_for);
-        self.context.sessions.identify(&self.instance_id, execution);
+        let sessions = &self.context.sessions;
+        sessions.identify(&self.instance_id, execution, loaded.held_bytes());
     }
 
     /// Loads what a batch asks for, and judges its start message meanwhile. The inner error says
@@ -289,9 +290,7 @@ impl Driver {
 
     /// What stays in memory of a session that was loaded, or went on, and has not ended.
     pub(super) fn keep(&self, mut loaded: Box<Loaded>) -> Left {
-        let settings = self.context.hub.settings();
-        let is_kept = settings.sticky_sessions
-            && !settings.plain
+        let is_kept = self.context.hub.settings().keeps_sessions()
             && loaded.state.started().is_some()
             && !loaded.state.status().is_terminal();
         loaded.is_fresh = false;

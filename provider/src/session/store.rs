@@ -67,8 +67,10 @@ struct Session {
     batches: VecDeque<Batch>,
     /// Present while idle and cached.
     loaded: Option<Box<Loaded>>,
-    /// Position among idle sessions, and bytes counted there.
-    idle: Option<(u64, usize)>,
+    /// Bytes of what is loaded, here or in the driver, as they were last counted.
+    bytes: usize,
+    /// Position among idle sessions.
+    idle: Option<u64>,
 }
 
 impl Session {
@@ -82,6 +84,7 @@ impl Session {
             joined: Vec::new(),
             batches: VecDeque::new(),
             loaded: None,
+            bytes: 0,
             idle: None,
         }
     }
@@ -116,12 +119,6 @@ impl Session {
         !self.joined.is_empty() || !self.batches.is_empty()
     }
 
-    /// Forgets what is loaded, now or when the driver comes back with it.
-    fn make_stale(&mut self) -> Option<Box<Loaded>> {
-        self.is_stale = true;
-        self.loaded.take()
-    }
-
     fn next_batch(&mut self) -> Option<Batch> {
         if self.joined.is_empty() {
             return self.batches.pop_front();
@@ -144,7 +141,7 @@ impl Session {
 pub(crate) struct SessionStore {
     inner: Mutex<Inner>,
     budget_bytes: usize,
-    /// A session became idle or was forgotten.
+    /// A session became idle or smaller, or was forgotten.
     changed: Notify,
 }
 
@@ -154,49 +151,77 @@ struct Inner {
     /// Idle sessions, least recently used first.
     idle: BTreeMap<u64, String>,
     idle_bytes: usize,
+    /// What is loaded of the sessions that have a driver.
+    busy_bytes: usize,
     busy_count: usize,
     clock: u64,
 }
 
 impl Inner {
+    /// Makes an idle session a busy one, as far as memory goes.
     fn unpark(&mut self, instance_id: &str) {
         if let Some(session) = self.sessions.get_mut(instance_id)
-            && let Some((position, bytes)) = session.idle.take()
+            && let Some(position) = session.idle.take()
         {
             self.idle.remove(&position);
-            self.idle_bytes = self.idle_bytes.saturating_sub(bytes);
+            self.idle_bytes = self.idle_bytes.saturating_sub(session.bytes);
+            self.busy_bytes += session.bytes;
         }
     }
 
-    /// Makes a busy session idle, or drops it; what no longer fits the budget.
-    fn park(&mut self, instance_id: &str, budget_bytes: usize) -> Vec<Session> {
+    /// Makes a busy session idle, or drops it if nothing of it is loaded.
+    fn park(&mut self, instance_id: &str) {
         self.busy_count = self.busy_count.saturating_sub(1);
         self.clock += 1;
-        let position = self.clock;
         let Some(session) = self.sessions.get_mut(instance_id) else {
-            return Vec::new();
+            return;
         };
         session.is_busy = false;
-        let Some(bytes) = session.loaded.as_ref().map(|loaded| loaded.held_bytes()) else {
-            return self.sessions.remove(instance_id).into_iter().collect();
-        };
-        session.idle = Some((position, bytes));
-        self.idle_bytes += bytes;
-        self.idle.insert(position, instance_id.to_owned());
-        self.evict(budget_bytes)
+        if session.loaded.is_none() {
+            self.sessions.remove(instance_id);
+            return;
+        }
+        session.idle = Some(self.clock);
+        self.busy_bytes = self.busy_bytes.saturating_sub(session.bytes);
+        self.idle_bytes += session.bytes;
+        self.idle.insert(self.clock, instance_id.to_owned());
     }
 
-    /// Forgets idle sessions, least recently used first, until the budget holds.
+    /// Counts anew what is loaded of a busy session.
+    fn weigh(&mut self, instance_id: &str, bytes: usize) {
+        if let Some(session) = self.sessions.get_mut(instance_id) {
+            let before = std::mem::replace(&mut session.bytes, bytes);
+            self.busy_bytes = (self.busy_bytes + bytes).saturating_sub(before);
+        }
+    }
+
+    /// Forgets what is loaded of a session that is not idle any more, now or when its driver comes
+    /// back with it.
+    #[must_use = "dropping user code may take a while and must not hold the lock"]
+    fn make_stale(&mut self, instance_id: &str) -> Option<Box<Loaded>> {
+        let session = self.sessions.get_mut(instance_id)?;
+        session.is_stale = true;
+        let loaded = session.loaded.take();
+        let is_busy = session.is_busy;
+        if loaded.is_some() {
+            self.weigh(instance_id, 0);
+        }
+        if !is_busy {
+            self.sessions.remove(instance_id);
+        }
+        loaded
+    }
+
+    /// Forgets idle sessions, least recently used first, until the budget holds or all that is
+    /// left is busy.
+    #[must_use = "dropping user code may take a while and must not hold the lock"]
     fn evict(&mut self, budget_bytes: usize) -> Vec<Session> {
         let mut evicted = Vec::new();
-        while self.idle_bytes > budget_bytes {
-            let Some((_, instance_id)) = self.idle.pop_first() else {
-                break;
-            };
+        while self.idle_bytes.saturating_add(self.busy_bytes) > budget_bytes
+            && let Some((_, instance_id)) = self.idle.pop_first()
+        {
             if let Some(session) = self.sessions.remove(&instance_id) {
-                self.idle_bytes = self
-                    .idle_bytes
-                    .saturating_sub(session.idle.map_or(0, |(_, bytes)| bytes));
+                self.idle_bytes = self.idle_bytes.saturating_sub(session.bytes);
                 evicted.push(session);
             }
         }
@@ -205,7 +230,8 @@ impl Inner {
 }
 
 impl SessionStore {
-    /// Keeps idle sessions of up to `budget_bytes`; 0 keeps none.
+    /// Has `budget_bytes` for all that is loaded: idle sessions go as soon as busy ones need their
+    /// place, and while busy ones alone take more there is no [`SessionStore::room`].
     pub(crate) fn new(budget_bytes: usize) -> Self {
         Self {
             inner: Mutex::default(),
@@ -260,6 +286,9 @@ impl SessionStore {
             batch,
             loaded: resumed,
         };
+        if dropped.is_some() {
+            inner.weigh(instance_id, 0);
+        }
         drop(inner);
         // Dropping user code may take a while and must not hold the lock.
         drop(dropped);
@@ -274,18 +303,25 @@ impl SessionStore {
         if session.is_some_and(Session::has_messages) {
             return false;
         }
-        let evicted = inner.park(instance_id, self.budget_bytes);
+        inner.park(instance_id);
+        let evicted = inner.evict(self.budget_bytes);
         drop(inner);
         self.changed.notify_waiters();
         drop(evicted);
         true
     }
 
-    /// Names the execution that the driver has loaded, so that messages for it join.
-    pub(crate) fn identify(&self, instance_id: &str, execution: Option<&str>) {
-        if let Some(session) = self.lock().sessions.get_mut(instance_id) {
+    /// Names the execution that the driver has loaded, so that messages for it join, and counts
+    /// its bytes; idle sessions make room for them.
+    pub(crate) fn identify(&self, instance_id: &str, execution: Option<&str>, bytes: usize) {
+        let mut inner = self.lock();
+        if let Some(session) = inner.sessions.get_mut(instance_id) {
             session.execution = execution.map(str::to_owned);
         }
+        inner.weigh(instance_id, bytes);
+        let evicted = inner.evict(self.budget_bytes);
+        drop(inner);
+        drop(evicted);
     }
 
     /// Gives back what a driver worked on: `loaded` if the next batch may go on from it, and
@@ -297,7 +333,7 @@ impl SessionStore {
         deferred: Vec<Inbound>,
     ) {
         let mut dropped = None;
-        {
+        let evicted = {
             let mut inner = self.lock();
             let Some(session) = inner.sessions.get_mut(instance_id) else {
                 return;
@@ -317,8 +353,12 @@ impl SessionStore {
             for inbound in deferred.into_iter().chain(waiting) {
                 session.add(inbound);
             }
-        }
-        drop(dropped);
+            let bytes = session.loaded.as_ref().map_or(0, |l| l.held_bytes());
+            inner.weigh(instance_id, bytes);
+            inner.evict(self.budget_bytes)
+        };
+        self.changed.notify_waiters();
+        drop((dropped, evicted));
     }
 
     /// Drops all sessions of a partition that is given up or lost; busy ones when their driver
@@ -340,12 +380,10 @@ impl SessionStore {
             };
             waiting.append(&mut session.joined);
             waiting.extend(session.batches.drain(..).flat_map(|batch| batch.messages));
-            dropped.push(session.make_stale());
-            if !session.is_busy {
-                inner.sessions.remove(&id);
-            }
+            dropped.push(inner.make_stale(&id));
         }
         drop(inner);
+        self.changed.notify_waiters();
         drop(dropped);
         waiting
     }
@@ -354,32 +392,47 @@ impl SessionStore {
     pub(crate) fn forget(&self, instance_id: &str) {
         let mut inner = self.lock();
         inner.unpark(instance_id);
-        let Some(session) = inner.sessions.get_mut(instance_id) else {
-            return;
-        };
-        let dropped = session.make_stale();
-        if !session.is_busy {
-            inner.sessions.remove(instance_id);
-        }
+        let dropped = inner.make_stale(instance_id);
         drop(inner);
+        self.changed.notify_waiters();
         drop(dropped);
     }
 
     /// Waits until no driver works for that partition.
     pub(crate) async fn drained(&self, partition: PartitionId) {
+        self.until(|inner| {
+            let mut sessions = inner.sessions.values();
+            !sessions.any(|session| session.is_busy && session.partition == partition)
+        })
+        .await;
+    }
+
+    /// Whether what is loaded of busy sessions is within the budget.
+    pub(crate) fn has_room(&self) -> bool {
+        self.lock().busy_bytes <= self.budget_bytes
+    }
+
+    /// Waits for room. It comes: a busy session needs no message that is not here yet.
+    pub(crate) async fn room(&self) {
+        self.until(|inner| inner.busy_bytes <= self.budget_bytes)
+            .await;
+    }
+
+    async fn until(&self, holds: impl Fn(&Inner) -> bool) {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
-            let is_busy = self
-                .lock()
-                .sessions
-                .values()
-                .any(|session| session.is_busy && session.partition == partition);
-            if !is_busy {
+            if holds(&self.lock()) {
                 return;
             }
             changed.await;
         }
+    }
+
+    /// All sessions, and the bytes of those that are idle.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.sessions.len(), inner.idle_bytes)
     }
 
     /// Sessions with work under way, and idle ones in memory.

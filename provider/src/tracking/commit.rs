@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use durabletask_core::episode::{CommitPlan, Outbound, RuntimeState};
-use durabletask_storage::{Condition, ETag, Row, RowKeys, Write};
+use durabletask_storage::{Condition, ETag, Row, Value, Write};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::history::{NewHistory, Written};
@@ -97,7 +97,8 @@ impl TaskHub {
             replaces_blobs: !replaced.is_empty(),
         };
         let row = self.row_of(&checkpoint, &plan.state, &base, urls);
-        let row = match self.write_checkpoint(base.row, row).await? {
+        let written = self.write_checkpoint(base.row, row, &plan.state, base.instance_id);
+        let row = match written.await? {
             RowWritten::Is(row) => row,
             RowWritten::Refused => return Ok(Committed::LoadAnew),
             RowWritten::OfNext => return Ok(Committed::Replaced),
@@ -190,57 +191,46 @@ impl TaskHub {
     /// Writes the instance row over the version that the session knows. Without that condition,
     /// as .NET does it, a write that is late or repeated would put an old state over a newer one,
     /// or over the row of an execution that a client has just created. One table transaction; one
-    /// more if a repeated write is refused.
+    /// more if it is refused.
     async fn write_checkpoint(
         &self,
         known: KnownRow,
         row: Row,
+        state: &RuntimeState,
+        instance_id: &str,
     ) -> Result<RowWritten, TaskHubError> {
+        let last = row.get("LastUpdatedTime").cloned();
         let write = match known {
             KnownRow::OfNext => return Ok(RowWritten::OfNext),
-            KnownRow::Missing => Write::Insert(row.clone()),
-            KnownRow::Is { etag, .. } => Write::Merge(row.clone(), Condition::Matches(etag)),
+            KnownRow::Missing => Write::Insert(row),
+            KnownRow::Is { etag, .. } => Write::Merge(row, Condition::Matches(etag)),
         };
-        let etag = match self.write_instance(write).await {
-            Ok(etag) => etag,
-            Err(error) if error.is_conflict() || error.is_not_found() => {
-                let mut own = None;
-                if error.is_after_unknown() {
-                    own = self.etag_if_own(&row).await?;
-                }
-                if own.is_none() {
-                    tracing::warn!(%error, "an instance row was changed by somebody else");
-                    return Ok(RowWritten::Refused);
-                }
-                own
-            }
+        let error = match self.write_instance(write).await {
+            // Should storage ever name no version, the next write is refused, and the session is
+            // loaded anew.
+            Ok(etag) => return Ok(RowWritten::Is(etag.map_or(KnownRow::Missing, in_step))),
+            Err(error) if error.is_conflict() || error.is_not_found() => error,
             Err(error) => return Err(error.into()),
         };
-        // Should storage ever name no version, the next write is refused, and the session is
-        // loaded anew.
-        Ok(RowWritten::Is(etag.map_or(KnownRow::Missing, |etag| {
-            KnownRow::Is {
-                etag,
-                is_behind: false,
+        let stored = self.instance_row(instance_id, false).await?;
+        let known = KnownRow::of(stored.as_ref(), state);
+        Ok(match known {
+            KnownRow::OfNext => RowWritten::OfNext,
+            // Our own, whose answer was lost: events carry distinct ticks.
+            KnownRow::Is { etag, .. }
+                if error.is_after_unknown()
+                    && stored
+                        .and_then(|row| row.last_updated_time)
+                        .map(Value::from)
+                        == last =>
+            {
+                RowWritten::Is(in_step(etag))
             }
-        })))
-    }
-
-    /// The stored row's version if it is the one that we wrote: events carry distinct ticks. One
-    /// table transaction.
-    async fn etag_if_own(&self, row: &Row) -> Result<Option<ETag>, TaskHubError> {
-        let keys = RowKeys {
-            partition: &row.partition_key,
-            row: &row.row_key,
-        };
-        let tables = &self.account().tables;
-        let stored = tables.get_row(&self.tables().instances, keys).await?;
-        let is_own = |stored: &Row| {
-            ["ExecutionId", "LastUpdatedTime"]
-                .iter()
-                .all(|column| stored.get(column) == row.get(column))
-        };
-        Ok(stored.filter(is_own).and_then(|stored| stored.etag))
+            _ => {
+                tracing::warn!(instance_id, %error, "somebody else changed the instance row");
+                RowWritten::Refused
+            }
+        })
     }
 
     /// Removes blobs that nothing refers to any more. One that cannot be removed is left to purge
@@ -255,6 +245,13 @@ impl TaskHub {
                 }
             })
             .await;
+    }
+}
+
+fn in_step(etag: ETag) -> KnownRow {
+    KnownRow::Is {
+        etag,
+        is_behind: false,
     }
 }
 

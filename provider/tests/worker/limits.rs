@@ -112,6 +112,41 @@ fn nothing_that_this_process_sends_waits_for_a_poll() {
 }
 
 #[test]
+fn timers_and_scheduled_starts_of_this_process_do_not_wait_for_a_poll() {
+    // Two messages, what is looked for behind each, and ten growing pauses in between.
+    const MAX_POLLS: usize = 15;
+    let mut settings = settings();
+    settings.max_queue_polling_interval = Duration::from_secs(30);
+    on_hub_with(1, settings, |mut world| async move {
+        let call = Duration::from_millis(1);
+        world.account = Latency::wrap(world.account.clone(), world.env.clone(), call);
+        let scripts = Scripts::default().with("Sleep", vec![Do::Timer(20)]);
+        let alpha = world.start_quick("alpha", scripts);
+        world.pass(300.0).await;
+        let client = alpha.client();
+        for scheduled_seconds in [0, 40] {
+            let polls = || alpha.faults.count(Operation::GetMessages, "control-00");
+            let (began, before) = (world.env.monotonic(), polls());
+            let start_at = world.env.now();
+            let start_at = start_at.saturating_add(Duration::from_secs(scheduled_seconds));
+            let options = durabletask_azurestorage::StartOptions {
+                start_at: (scheduled_seconds > 0).then_some(start_at),
+                ..crate::support::world::with_id(&format!("after {scheduled_seconds} s"))
+            };
+            let id = client.start("Sleep", None, options).await.unwrap();
+            client.wait(&id, None).await.unwrap();
+            let took = world.env.monotonic().saturating_sub(began).as_secs_f64();
+            let expected = 20.0 + f64::from(u32::try_from(scheduled_seconds).unwrap());
+            assert!((expected..expected + 0.1).contains(&took), "{took}");
+            let polls = polls() - before;
+            let waits = if scheduled_seconds > 0 { 2 } else { 1 };
+            assert!(polls <= waits * MAX_POLLS, "{polls}");
+            world.pass(300.0).await;
+        }
+    });
+}
+
+#[test]
 fn a_hop_takes_five_storage_calls() {
     const CALL: Duration = Duration::from_millis(10);
     let mut settings = settings();

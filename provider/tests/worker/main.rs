@@ -12,6 +12,7 @@ mod handover;
 mod large;
 mod limits;
 mod malformed;
+mod memory;
 mod renewal;
 mod repair;
 mod secrets;

@@ -21,14 +21,14 @@ struct Limit {
 }
 
 impl Limit {
-    fn number(key: &'static str, value: u32, range: RangeInclusive<u32>) -> Self {
-        let (low, high) = (*range.start(), *range.end());
+    fn number<N: Into<u64>>(key: &'static str, value: N, range: RangeInclusive<u64>) -> Self {
+        let (value, low, high) = (value.into(), *range.start(), *range.end());
         Self {
             key,
             value: value.to_string(),
             holds: range.contains(&value),
             allowed: match high {
-                u32::MAX => format!("a whole number, {low} or more"),
+                u64::MAX => format!("a whole number, {low} or more"),
                 _ => format!("a whole number from {low} to {high}"),
             },
         }
@@ -91,8 +91,8 @@ impl HubSettings {
     }
 
     fn counts(&self) -> Vec<Limit> {
-        let any = 1..=u32::MAX;
-        let number = Limit::number;
+        let any = 1..=u64::MAX;
+        let number = Limit::number::<u32>;
         vec![
             number(
                 "storageProvider.partitionCount",
@@ -108,6 +108,11 @@ impl HubSettings {
                 "storageProvider.controlQueueBufferThreshold",
                 self.control_queue_buffer_threshold,
                 1..=1000,
+            ),
+            Limit::number(
+                "rust.controlQueueBufferMaxBytes",
+                self.control_queue_buffer_max_bytes,
+                any.clone(),
             ),
             number(
                 "max_storage_operation_concurrency",
@@ -149,7 +154,7 @@ impl HubSettings {
                 self.sweeper.max_items_per_second,
                 any,
             ),
-            number("rust.poisonAfter", self.poison_after, 0..=u32::MAX),
+            number("rust.poisonAfter", self.poison_after, 0..=u64::MAX),
         ]
     }
 

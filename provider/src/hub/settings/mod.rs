@@ -32,6 +32,9 @@ pub use warning::SettingsWarning;
 use super::connection::StoreChoice;
 use crate::wire::names::HubNames;
 
+/// Default of `rust.sessionCacheMaxBytes`.
+const SESSION_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Settings of one task hub as one process sees it. The names of `host.json` keys
 /// (under `extensions.durableTask`) stand in parentheses; defaults and units are those of the
 /// Functions host (extension 3.x) unless said otherwise.
@@ -180,8 +183,13 @@ pub struct HubSettings {
 
     /// Whether sessions stay in memory between episodes (`rust.stickySessions`). Default true.
     pub sticky_sessions: bool,
-    /// Memory for idle sessions, in bytes (`rust.sessionCacheMaxBytes`). Default 64 MiB.
+    /// Memory for sessions, in bytes (`rust.sessionCacheMaxBytes`). Idle ones stay while there is
+    /// room; while busy ones alone take more, receiving of control messages pauses. Default 64 MiB;
+    /// 0 keeps no idle session, and busy ones have the default.
     pub session_cache_max_bytes: u64,
+    /// Control messages in memory, in bytes of their texts and fetched blobs, at which receiving
+    /// pauses, over all partitions (`rust.controlQueueBufferMaxBytes`), above 0. Default 64 MiB.
+    pub control_queue_buffer_max_bytes: u64,
     /// How failures are written (`rust.errorMode`). Default both ways.
     pub error_mode: ErrorMode,
     /// What happens to work with unknown names (`rust.unregistered`). Default abandon.
@@ -257,7 +265,8 @@ impl HubSettings {
             max_grpc_message_size_bytes: 4 * 1024 * 1024,
             grpc_http_client_timeout: Duration::from_secs(100),
             sticky_sessions: true,
-            session_cache_max_bytes: 64 * 1024 * 1024,
+            session_cache_max_bytes: SESSION_CACHE_BYTES,
+            control_queue_buffer_max_bytes: 64 * 1024 * 1024,
             error_mode: ErrorMode::Both,
             unregistered: Unregistered::Abandon,
             poison_after: 0,
@@ -295,6 +304,19 @@ impl HubSettings {
     pub fn with_plain(mut self, plain: bool) -> Self {
         self.plain = plain;
         self
+    }
+
+    /// Whether sessions stay in memory between episodes.
+    pub(crate) fn keeps_sessions(&self) -> bool {
+        self.sticky_sessions && !self.plain && self.session_cache_max_bytes > 0
+    }
+
+    /// Memory for sessions, in bytes; never 0, for busy ones there have to be.
+    pub(crate) fn session_budget_bytes(&self) -> u64 {
+        match self.session_cache_max_bytes {
+            0 => SESSION_CACHE_BYTES,
+            bytes => bytes,
+        }
     }
 
     /// Names of everything that makes up the hub, tracking prefix included (§1.2).

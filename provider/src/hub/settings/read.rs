@@ -275,6 +275,10 @@ impl Reader<'_> {
     fn ours(&mut self, s: &mut HubSettings) -> Result<(), SettingsError> {
         self.read("rust.stickySessions", &mut s.sticky_sessions)?;
         self.read("rust.sessionCacheMaxBytes", &mut s.session_cache_max_bytes)?;
+        self.read(
+            "rust.controlQueueBufferMaxBytes",
+            &mut s.control_queue_buffer_max_bytes,
+        )?;
         self.read("rust.errorMode", &mut s.error_mode)?;
         self.read("rust.unregistered", &mut s.unregistered)?;
         self.read("rust.poisonAfter", &mut s.poison_after)?;

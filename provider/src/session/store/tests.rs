@@ -50,7 +50,7 @@ fn event_for(instance_id: &str, held: &HeldMessages, name: &str) -> Inbound {
     Inbound {
         held,
         data: Arc::new(data),
-        text: "".into(),
+        text: None,
     }
 }
 
@@ -130,7 +130,7 @@ fn instances_that_wait_take_no_more_than_the_budget() {
             inner.idle_bytes,
             counted.map(|l| l.held_bytes()).sum::<usize>()
         );
-        assert!(inner.idle_bytes <= BUDGET_BYTES);
+        assert!(inner.idle_bytes <= BUDGET_BYTES && inner.busy_bytes == 0);
         assert_eq!(inner.sessions.len(), inner.idle.len());
         kept = inner.idle.len();
     }
@@ -139,4 +139,55 @@ fn instances_that_wait_take_no_more_than_the_budget() {
     assert!(wait(&format!("instance-{}", INSTANCES - 1), 1));
     assert!(!wait("instance-0", BUDGET_BYTES));
     assert!(!wait("instance-0", 1));
+}
+
+/// Sessions at work count too: idle ones make room for them, and without room nothing is received.
+#[test]
+fn busy_sessions_take_the_place_of_idle_ones() {
+    const BUDGET_BYTES: usize = 10_000;
+    let store = SessionStore::new(BUDGET_BYTES);
+    let held = HeldMessages::new();
+    let route = |id: &str| assert!(store.route(PartitionId::new(0), event_for(id, &held, id)));
+    let bytes = || {
+        let inner = store.lock();
+        (inner.idle_bytes, inner.busy_bytes)
+    };
+    let park = |id: &str, loaded| {
+        store.release(id, loaded, Vec::new());
+        assert!(store.park(id));
+    };
+    for id in ["a", "b"] {
+        route(id);
+        drop(store.next(id));
+        park(id, Some(asleep(3_000)));
+    }
+    let small = asleep(3_000).held_bytes();
+    assert_eq!(bytes(), (2 * small, 0));
+    // From memory: its bytes are busy from the moment at which it has a message.
+    route("a");
+    assert_eq!(bytes(), (small, small));
+    let work = store.next("a").unwrap();
+    // Loaded: as large as it turns out to be.
+    route("c");
+    drop(store.next("c"));
+    store.identify("c", None, 3_000);
+    assert_eq!(bytes(), (0, small + 3_000), "b made room");
+    assert!(store.has_room());
+    store.identify("c", None, 9_000);
+    assert!(!store.has_room());
+    // Its partition is lost meanwhile: it counts until its driver comes back.
+    store.forget_partition(PartitionId::new(0));
+    assert!(!store.has_room());
+    park("c", Some(asleep(8_000)));
+    assert!(store.has_room());
+    park("a", work.loaded);
+    assert_eq!(bytes(), (0, 0));
+    // One that is larger than the budget runs, and is not kept.
+    route("d");
+    drop(store.next("d"));
+    store.identify("d", None, 2 * BUDGET_BYTES);
+    assert!(!store.has_room());
+    park("d", Some(asleep(2 * BUDGET_BYTES)));
+    assert_eq!(bytes(), (0, 0));
+    assert!(store.lock().sessions.is_empty() && store.has_room());
 }
