@@ -9,7 +9,6 @@ use durabletask_azurestorage::partition::partition_manager;
 use durabletask_azurestorage::{Executors, HubWorker, TaskHub};
 use durabletask_catalogue::{Flaky, builder_with};
 use futures::future::{Either, select};
-use tokio::sync::Notify;
 
 use crate::dice::Dice;
 use crate::faults::FaultId;
@@ -45,7 +44,6 @@ pub(crate) struct Post {
     gate: Gate,
     flaky: Flaky,
     machine: Mutex<Option<Arc<Machine>>>,
-    stop: Notify,
     is_closed: AtomicBool,
 }
 
@@ -74,12 +72,12 @@ impl Post {
             gate: gate.clone(),
             flaky: flaky.clone(),
             machine: Mutex::default(),
-            stop: Notify::new(),
             is_closed: AtomicBool::new(false),
         })
     }
 
-    fn machine(&self) -> Option<Arc<Machine>> {
+    /// The process of its present worker.
+    pub(crate) fn machine(&self) -> Option<Arc<Machine>> {
         let machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
         machine.clone()
     }
@@ -97,7 +95,7 @@ impl Post {
             *self.machine.lock().unwrap_or_else(PoisonError::into_inner) = Some(machine.clone());
             self.world.trace.step(&name, "starts");
             let dead = std::pin::pin!(machine.dead());
-            let stopped = std::pin::pin!(self.stop.notified());
+            let stopped = std::pin::pin!(machine.stop_asked());
             if let Either::Right(_) = select(dead, stopped).await {
                 let outcome = worker.stop().await;
                 self.world
@@ -148,7 +146,9 @@ impl Post {
 
     /// Stops its worker cleanly.
     pub(crate) fn stop(&self) {
-        self.stop.notify_one();
+        if let Some(machine) = self.machine() {
+            machine.ask_to_stop();
+        }
     }
 }
 
