@@ -139,6 +139,7 @@ fn unusual(settings: &mut HubSettings, dice: &mut Dice) {
         settings.max_concurrent_activities = 2;
         settings.max_concurrent_orchestrators = 2;
         settings.session_cache_max_bytes = 20_000;
+        settings.control_queue_buffer_max_bytes = 60_000;
     }
 }
 
