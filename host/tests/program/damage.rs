@@ -130,7 +130,8 @@ async fn every_instance_and_blob_that_is_damaged_is_named_and_mended() {
         "instance \"behind\": has ended and its row does not say so; the row is brought up to date",
         "instance \"gone\": blob gone/history-1-Input.json.gz (1 bytes) is referred to by nothing; \
          it is deleted",
-        "instance \"lost\": is Pending and never ran; its start message is sent again",
+        "instance \"lost\": is Pending and never ran; its start message is sent again, which helps \
+         unless no worker knows its orchestrator",
     ];
     let ill = desk.run("doctor");
     assert_eq!(ill.code, 1, "{}", ill.err);
@@ -260,7 +261,7 @@ async fn what_a_human_must_mend_is_told_with_the_remedy() {
         .await
         .unwrap();
     let control = names.control_queue(1);
-    let sent = account
+    account
         .queues
         .put_message(&control, "{", None)
         .await
@@ -283,20 +284,18 @@ async fn what_a_human_must_mend_is_told_with_the_remedy() {
         "1 message in desk-control-01, which no worker owns; start a worker"
     );
     assert!(
-        lines[1].starts_with("instance \"garbled\": cannot be looked at: "),
+        lines[2].starts_with("instance \"garbled\": cannot be looked at: "),
         "{}",
-        lines[1]
+        lines[2]
     );
     assert!(
-        lines[1].ends_with("if nobody can mend that, purge it"),
+        lines[2].ends_with("if nobody can mend that, purge it"),
         "{}",
-        lines[1]
+        lines[2]
     );
-    let returning = format!(
-        "message {} in desk-control-01 was received 10 times since ",
-        sent.handle.id
-    );
-    assert!(lines[2].starts_with(&returning), "{}", lines[2]);
+    let returning =
+        "a message that cannot be read was received 10 times from desk-control-01 since ";
+    assert!(lines[1].starts_with(returning), "{}", lines[1]);
     let remedy = "error: 3 things to mend; each line above says how\n";
     assert!(ill.err.ends_with(remedy), "{}", ill.err);
 

@@ -21,7 +21,9 @@ pub enum FindingKind {
     /// Pending for 10 minutes or more without any history: its start message seems to be lost.
     /// The repair sends it again; should the first one turn up, too, it is a duplicate of the same
     /// execution and dropped.
-    #[error("is Pending and never ran; its start message is sent again")]
+    #[error(
+        "is Pending and never ran; its start message is sent again, which helps unless no worker knows its orchestrator"
+    )]
     LostStart,
     /// Rewound 10 minutes ago or more and never woken: the program that rewound it died. The
     /// repair wakes it.
