@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use durabletask_core::OrchestrationStatus;
 use durabletask_storage::ReceivedMessage;
 use futures::future::{join_all, select};
 use tokio::sync::Notify;
@@ -252,7 +253,10 @@ impl WorkerContext {
             return false;
         };
         let row = self.hub.instance_row(&instance_id, false).await;
-        let has_ended = |row: InstanceRow| row.runtime_status.is_some_and(|s| s.is_terminal());
+        let has_ended = |row: InstanceRow| {
+            row.runtime_status
+                .is_some_and(OrchestrationStatus::is_terminal)
+        };
         row.is_ok_and(|row| row.is_none_or(has_ended))
     }
 }
