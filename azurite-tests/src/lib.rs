@@ -9,6 +9,7 @@
 
 pub mod azurite;
 mod dice;
+pub mod extension;
 mod names;
 mod owners;
 mod skew;

@@ -72,6 +72,9 @@ pub struct Completion {
     pub details: Option<String>,
     /// The failure.
     pub failure: Option<FailureDetails>,
+    /// Only a parent is told details and failure; the instance's output is the result alone, as
+    /// in-process functions leave it (chapter 04 §4.5).
+    pub is_bare: bool,
     /// The next execution's version, if it changes.
     pub new_version: Option<String>,
     /// Events for the next execution, whole.
@@ -88,6 +91,7 @@ impl Completion {
             result,
             details: None,
             failure: None,
+            is_bare: false,
             new_version: None,
             carryover: Vec::new(),
             new_trace: false,

@@ -20,6 +20,7 @@ use crate::network::{Timers, World};
 use crate::plot::Plot;
 use crate::program::Gate;
 use crate::trace::Trace;
+use crate::unrest::unrest;
 
 /// Virtual time after which nothing goes wrong any more, in seconds.
 const FAULTS_SECONDS: u64 = 360;
@@ -171,6 +172,8 @@ async fn whole(world: &Arc<World>, settings: &HubSettings, seed: u64) {
             .travels
             .spawn(incidents(world.clone(), posts.clone(), seed)),
     );
+    let unrest = unrest(world.clone(), settings.clone(), posts.clone(), seed);
+    drop(world.travels.spawn(unrest));
     drop(world.travels.spawn(calm(world.clone(), world.env.clone())));
     if Plot::of(seed) == Plot::Everything {
         let looking = look::keep_looking(world.clone(), settings.clone());
@@ -206,6 +209,10 @@ async fn tidy_up(world: &Arc<World>, settings: &HubSettings, adrift: Vec<Adrift>
             Adrift::Started(id) => client.end(&id).await,
             Adrift::Purged(id) => {
                 client.purge(&id).await;
+            }
+            Adrift::Rewound(id) => {
+                client.rewind(&id).await;
+                client.ended(&id).await;
             }
         }
     }

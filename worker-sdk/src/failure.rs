@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::fmt;
 
-use durabletask_core::FailureDetails;
+use durabletask_core::episode::FUNCTION_FAILED;
 use durabletask_core::replay::TaskFailure;
+use durabletask_core::{FailureDetails, HTTP_ACTIVITY_NAME};
 use serde::Deserialize;
 
 /// The result of user code: `?` works on any [`std::error::Error`].
@@ -12,6 +13,10 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// Wire type of the failure of an orchestration or activity that took too long.
 pub const TIME_LIMIT_EXCEEDED: &str = "durabletask::TimeLimitExceeded";
+
+/// What an HTTP request of an orchestrator fails with if there is no answer, or none in time.
+pub(crate) const HTTP_NO_ANSWER: &str = "System.Net.Http.HttpRequestException";
+pub(crate) const HTTP_TOO_LATE: &str = "System.TimeoutException";
 
 /// .NET reads chains of about 60; nobody reads more than this.
 const MAX_CAUSES: usize = 32;
@@ -187,6 +192,37 @@ impl Failure {
         (message, failure)
     }
 
+    /// The same as in-process functions end with it (chapter 04 §4.3, §4.5): what an orchestrator
+    /// of theirs sees of a failed task is an exception of its own around the task's, except for
+    /// HTTP requests that were not answered.
+    pub(crate) fn into_function_end(self, orchestrator: &str) -> (String, FailureDetails) {
+        let Inner {
+            message,
+            details,
+            origin,
+        } = *self.0;
+        let failure = match origin {
+            Origin::Task { name, .. } if name == HTTP_ACTIVITY_NAME && is_unanswered(&details) => {
+                FailureDetails::new(details.error_type, message)
+            }
+            Origin::Task { name, is_child, .. } => {
+                let kind = if is_child { "orchestrator" } else { "activity" };
+                let text = format!(
+                    "The {kind} function '{name}' failed: \"{}\". See the function execution logs \
+                     for additional details.",
+                    details.error_message
+                );
+                let mut failure = FailureDetails::new(FUNCTION_FAILED, text);
+                failure.inner = Some(Box::new(details));
+                failure
+            }
+            Origin::Raised | Origin::ContinueAsNew => details,
+        };
+        let text = &failure.error_message;
+        let message = format!("Orchestrator function '{orchestrator}' failed: {text}");
+        (message, failure)
+    }
+
     /// The failure of an activity that ends with this.
     pub(crate) fn into_details(self) -> FailureDetails {
         self.0.details
@@ -197,6 +233,11 @@ impl<E: Error> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::from_error(&error)
     }
+}
+
+/// Whether an HTTP request failed for want of an answer.
+fn is_unanswered(details: &FailureDetails) -> bool {
+    [HTTP_NO_ANSWER, HTTP_TOO_LATE].contains(&details.error_type.as_str())
 }
 
 /// The type of a source is not known any more, only that it was an error.

@@ -64,7 +64,7 @@ mod typed;
 mod worker;
 
 pub use ::futures::future::Either;
-pub use durabletask_core::replay::{ContinueOptions, ReceivedEvent};
+pub use durabletask_core::replay::{ContinueOptions, Flavour, ReceivedEvent};
 pub use durabletask_core::{
     FailureDetails, OrchestrationStatus, ParentInstance, TERMINATE_WITH_PARENT_TAG, Tags,
     Timestamp, TraceContext,

@@ -4,6 +4,7 @@ use std::any::TypeId;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::{Failure, Result};
@@ -67,9 +68,35 @@ pub(crate) fn read<T: DeserializeOwned + 'static>(
     parse(text).map_err(|error| read_failure::<T>(&error, what))
 }
 
+/// Parses JSON, without the types that in-process .NET functions write into every object
+/// (chapter 04 §0): maps must not see them, and what is passed on must not name classes that its
+/// reader lacks. A type of the user's that wants them gets them.
+fn parse<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    if text.contains(r#""$type""#)
+        && let Ok(mut value) = parse_text(text)
+    {
+        remove_types(&mut value);
+        if let Ok(typed) = serde_json::from_value(value) {
+            return Ok(typed);
+        }
+    }
+    parse_text(text)
+}
+
+fn remove_types(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.shift_remove("$type");
+            members.values_mut().for_each(remove_types);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_types),
+        _ => {}
+    }
+}
+
 /// Parses JSON in which lone surrogates, which .NET and JavaScript strings may hold, are read as
 /// U+FFFD.
-fn parse<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+fn parse_text<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
     serde_json::from_str(text).or_else(|error| match without_lone_surrogates(text) {
         Some(mended) => serde_json::from_str(&mended).map_err(|_| error),
         None => Err(error),
@@ -149,6 +176,10 @@ fn read_failure<T>(error: &serde_json::Error, what: impl FnOnce() -> String) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
     use super::*;
 
     fn argument<T: DeserializeOwned + 'static>(text: &str) -> T {
@@ -190,6 +221,28 @@ mod tests {
         for broken in [r#""\ud800"#, r#""\ud800\"#, r"\u", "\\é"] {
             assert!(text(broken).is_err(), "{broken}");
         }
+    }
+
+    #[test]
+    fn types_of_dotnet_are_left_out() {
+        let text = r#"[{"$type":"Map, X","a":{"$type":"P, X","n":1},"b":{"n":2}}]"#;
+        type Map = BTreeMap<String, BTreeMap<String, i32>>;
+        let map = argument::<Map>(text);
+        assert_eq!(map["a"]["n"] + map["b"]["n"], 3);
+        let value = argument::<Value>(text).to_string();
+        assert_eq!(value, r#"{"a":{"n":1},"b":{"n":2}}"#);
+        // Two arguments of their own, and one that is wanted.
+        assert_eq!(
+            argument::<(i32, Value)>(r#"[1,{"$type":"x"}]"#).1,
+            json!({})
+        );
+        #[derive(serde::Deserialize, PartialEq, Debug)]
+        #[serde(tag = "$type")]
+        enum Tagged {
+            One { n: i32 },
+        }
+        let tagged = argument::<Tagged>(r#"[{"$type":"One","n":1}]"#);
+        assert_eq!(tagged, Tagged::One { n: 1 });
     }
 
     #[test]

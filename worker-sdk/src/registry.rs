@@ -69,11 +69,9 @@ impl Registry {
         Ok(())
     }
 
-    /// Lets orchestrators agree with a .NET flavour, id by id and GUID by GUID: for twins of
-    /// existing orchestrators, which take over their histories.
-    #[doc(hidden)]
+    /// Lets orchestrators follow the habits of that flavour, whatever histories tell.
     pub fn use_flavour(&mut self, flavour: Flavour) {
-        self.options.flavour = flavour;
+        self.options.flavour = Some(flavour);
     }
 
     /// Follows the hub's settings where orchestrators depend on them.

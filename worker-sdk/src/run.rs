@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use durabletask_core::episode::execution_trace;
-use durabletask_core::replay::{Finish, ReplayOptions, Step};
+use durabletask_core::replay::{Finish, Flavour, ReplayOptions, Step};
 use durabletask_core::{BoxFuture, EpisodeResult, EpisodeWork, ExecutorError, OrchestrationRun};
 use futures::future::Either;
 use tracing::{Dispatch, Span};
@@ -217,11 +217,17 @@ impl Driver {
             // What follows is decided by the request that the context has noted.
             Err(failure) if failure.is_continue_as_new() => Finish::Completed(None),
             Err(failure) => {
-                let (message, failure) = failure.into_end();
+                let in_process = shared.lock().replay.flavour() == Flavour::InProc;
+                let (message, failure) = if in_process {
+                    failure.into_function_end(&self.name)
+                } else {
+                    failure.into_end()
+                };
                 Finish::Failed {
                     message,
                     failure,
                     details: None,
+                    is_bare: in_process,
                 }
             }
         };

@@ -263,7 +263,7 @@ impl State {
     }
 
     pub(crate) fn start_timer(&mut self, fire_at: Timestamp, at: CallSite) -> Key {
-        let mut timer = LongTimer::new(self.replay.options().flavour, fire_at);
+        let mut timer = LongTimer::new(self.replay.flavour(), fire_at);
         let due = timer.next(self.replay.now()).unwrap_or(fire_at);
         let first = self.replay.create_timer(due, at);
         if due < fire_at {
@@ -275,11 +275,14 @@ impl State {
     /// Makes a call, to be tried again as the policy says, and then followed by polls.
     pub(crate) fn start_call(
         &mut self,
-        called: Called,
+        mut called: Called,
         policy: Option<RetryPolicy>,
         polling: Option<Polling>,
         at: CallSite,
     ) -> Key {
+        if let Called::Child(child) = &mut called {
+            child.instance_id = self.replay.child_id(child.instance_id.take());
+        }
         let now = self.replay.now();
         let retried = policy.map(|policy| Retried::new(called.clone(), policy, now, at));
         let first = called.call(&mut self.replay, at);

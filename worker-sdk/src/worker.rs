@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use durabletask_core::replay::Flavour;
 use durabletask_storage::Env;
 
 use crate::http::HttpActivity;
@@ -88,6 +89,15 @@ impl WorkerBuilder {
     /// answers of at most 32 MiB. Needs this machine's trusted certificates.
     pub fn durable_http(mut self) -> Self {
         self.durable_http = true;
+        self
+    }
+
+    /// Lets orchestrators follow the habits of that kind of .NET orchestrator, id by id and GUID by
+    /// GUID, whatever their histories tell: for those that take over instances of which history
+    /// does not tell (extension 2, or a `defaultVersion`). Without, [`Flavour::of`] says how each
+    /// instance began.
+    pub fn flavour(mut self, flavour: Flavour) -> Self {
+        self.registry.use_flavour(flavour);
         self
     }
 

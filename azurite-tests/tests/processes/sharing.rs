@@ -64,5 +64,6 @@ async fn shares_evenly(manager: PartitionManagement) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_share_evenly() {
+    // covers: R5-03 R5-15 R5-19 R5-33
     under_each_manager(shares_evenly).await;
 }

@@ -6,7 +6,6 @@
     reason = "a test that cannot go on should stop here"
 )]
 
-mod extension;
 #[path = "../../../provider/tests/wire/golden.rs"]
 mod golden;
 mod histories;
@@ -15,7 +14,7 @@ mod rows;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use azurite_tests::catalogue;
+use azurite_tests::{catalogue, extension};
 use durabletask_core::episode::{
     Begun, Episode, EpisodeOptions, ErrorMode, Next, RuntimeState, Stamps,
 };
@@ -40,7 +39,8 @@ async fn our_twins_write_what_dotnet_wrote() {
 #[tokio::test]
 async fn our_twins_write_what_the_functions_extension_wrote() {
     let is_extension = |scenario: &str| scenario.starts_with("ext-");
-    replay(&extension::twins(), is_extension, &[]).await;
+    let worker = extension::builder().build().unwrap();
+    replay(&*worker.registry(), is_extension, &[]).await;
 }
 
 /// Replays all histories of the scenarios that are wanted, and checks that each twin was needed.

@@ -82,14 +82,9 @@ fn is_same(column: &str, ours: Option<&Value>, theirs: Option<&Value>) -> bool {
     is_json && json(ours).is_some() && json(ours) == json(theirs)
 }
 
-/// In-process functions leave out null results, and versions of children that have none.
+/// In-process functions leave out null results.
 fn is_as_good(column: &str, ours: Option<&Value>, theirs: Option<&Value>) -> bool {
-    let empty = match column {
-        "Result" => "null",
-        "Version" => "",
-        _ => return false,
-    };
-    theirs.is_none() && ours == Some(&Value::from(empty))
+    column == "Result" && theirs.is_none() && ours == Some(&Value::from("null"))
 }
 
 fn remove_traces(failure: &mut Json) {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::derived::{child_execution_id, next_execution_id};
 use super::errors::child_failed;
-use super::trace::call_span;
+use super::trace::{self, call_span};
 use super::{EpisodeOptions, Outbound, RuntimeState, Stamps};
 use crate::{
     Action, Completion, EventKind, EventRaised, ExecutionCompleted, ExecutionStarted,
     FIRE_AND_FORGET_TAG, HistoryEvent, OrchestrationInstance, OrchestrationStatus, ParentInstance,
-    SubOrchestrationCreated, Tags, TaskMessage, TaskScheduled, Timestamp, merge_tags,
+    SubOrchestrationCreated, Tags, TaskMessage, TaskScheduled, Timestamp, TraceContext, merge_tags,
 };
 
 /// Outbound messages by kind, each in the order of the decisions.
@@ -74,10 +74,9 @@ impl Converter<'_> {
                 input,
                 tags,
             } => {
-                let default_version = || self.options.child_version.to_string();
                 let child = SubOrchestrationCreated {
                     name: Some(name),
-                    version: Some(version.unwrap_or_else(default_version)),
+                    version: version.or_else(|| self.child_version(started)),
                     instance_id: instance_id.filter(|id| !id.trim().is_empty()),
                     input,
                     client_span_id: None,
@@ -106,6 +105,14 @@ impl Converter<'_> {
             }
             Action::Complete(end) => self.complete(started, id, *end),
         }
+    }
+
+    /// The version of a child that is started without one. Functions hosts leave it out where
+    /// their own has none, and later readers tell by that who began an execution.
+    fn child_version(&self, started: &ExecutionStarted) -> Option<String> {
+        let version = &*self.options.child_version;
+        let is_left_out = version.is_empty() && started.version.is_none();
+        (!is_left_out).then(|| version.to_owned())
     }
 
     fn schedule(&mut self, started: &ExecutionStarted, id: i32, task: TaskScheduled) {
@@ -183,7 +190,7 @@ impl Converter<'_> {
             result: end.result,
             failure: end
                 .failure
-                .filter(|_| self.options.error_mode.writes_failure()),
+                .filter(|_| self.options.error_mode.writes_failure() && !end.is_bare),
         };
         self.record(id, EventKind::ExecutionCompleted(completed));
     }
@@ -284,10 +291,16 @@ pub(super) fn next_generation(
         version: end.new_version.or_else(|| started.version.clone()),
         input: end.result,
         tags: started.tags.clone(),
+        // Its span is its own.
         parent_trace_context: started
             .parent_trace_context
-            .clone()
-            .filter(|_| !end.new_trace),
+            .as_ref()
+            .filter(|_| !end.new_trace)
+            .map(|parent| TraceContext {
+                trace_parent: parent.trace_parent.clone(),
+                trace_state: parent.trace_state.clone(),
+                ..TraceContext::default()
+            }),
         generate_new_trace: end.new_trace,
         ..ExecutionStarted::default()
     };
@@ -296,9 +309,11 @@ pub(super) fn next_generation(
         ..HistoryEvent::new(timestamp, kind)
     };
     // .NET creates the start a moment before the episode.
-    let start = played(stamps.now(), EventKind::ExecutionStarted(Box::new(start)));
+    let mut start = played(stamps.now(), EventKind::ExecutionStarted(Box::new(start)));
+    let now = stamps.now();
+    trace::begin(&mut start.kind, now);
     let mut events = vec![
-        HistoryEvent::new(stamps.now(), EventKind::OrchestratorStarted),
+        HistoryEvent::new(now, EventKind::OrchestratorStarted),
         start,
     ];
     events.extend(end.carryover.into_iter().map(|event| HistoryEvent {

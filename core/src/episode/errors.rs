@@ -31,9 +31,6 @@ impl ErrorMode {
 /// Causes beyond this depth are left out: .NET's readers give up at about 60.
 const MAX_CAUSES: usize = 50;
 
-/// `HResult` of a plain `System.Exception`.
-const HRESULT: i32 = -2_146_233_088;
-
 /// The answer of a failed activity, as that mode writes it. `Reason` is always the bare message.
 pub fn task_failed_event(task: i32, failure: FailureDetails, mode: ErrorMode) -> EventKind {
     EventKind::TaskFailed(Box::new(TaskFailed {
@@ -77,21 +74,56 @@ pub(super) fn child_failed(task: i32, end: &Completion, mode: ErrorMode) -> Task
     }
 }
 
-/// Exceptions of the .NET runtime that a reader can build from the members of a plain one.
-const DOTNET_EXCEPTIONS: [&str; 12] = [
-    "System.ApplicationException",
-    "System.ArithmeticException",
-    "System.Collections.Generic.KeyNotFoundException",
-    "System.DivideByZeroException",
-    "System.FormatException",
-    "System.InvalidOperationException",
-    "System.IO.IOException",
-    "System.NotImplementedException",
-    "System.NotSupportedException",
-    "System.OverflowException",
-    "System.TimeoutException",
-    "System.UnauthorizedAccessException",
+/// An exception of .NET that a reader can build from these members.
+struct DotnetException {
+    name: &'static str,
+    assembly: &'static str,
+    /// As the runtime has it.
+    hresult: i32,
+    /// Members behind those that all exceptions have.
+    more: &'static str,
+}
+
+/// What every reader can build.
+const PLAIN: DotnetException = exception("System.Exception", -2_146_233_088);
+
+/// Exceptions that are told apart by their types.
+const DOTNET_EXCEPTIONS: [DotnetException; 11] = [
+    DotnetException {
+        more: r#","ParamName":null"#,
+        ..exception("System.ArgumentException", -2_147_024_809)
+    },
+    exception("System.ApplicationException", -2_146_232_832),
+    exception(
+        "System.Collections.Generic.KeyNotFoundException",
+        -2_146_232_969,
+    ),
+    exception("System.FormatException", -2_146_233_033),
+    exception("System.InvalidOperationException", -2_146_233_079),
+    exception("System.IO.IOException", -2_146_232_800),
+    exception("System.NotImplementedException", -2_147_467_263),
+    exception("System.NotSupportedException", -2_146_233_067),
+    exception("System.TimeoutException", -2_146_233_083),
+    exception("System.UnauthorizedAccessException", -2_147_024_891),
+    // What in-process functions see of failed tasks. Their hosts have it, and nobody else is told.
+    DotnetException {
+        assembly: "Microsoft.Azure.WebJobs.Extensions.DurableTask",
+        ..exception(FUNCTION_FAILED, PLAIN.hresult)
+    },
 ];
+
+/// Type of the failure with which in-process functions end that let a task's failure through.
+pub const FUNCTION_FAILED: &str =
+    "Microsoft.Azure.WebJobs.Extensions.DurableTask.FunctionFailedException";
+
+const fn exception(name: &'static str, hresult: i32) -> DotnetException {
+    DotnetException {
+        name,
+        assembly: "System.Private.CoreLib",
+        hresult,
+        more: "",
+    }
+}
 
 /// What a failed HTTP call throws in .NET. It is no part of the runtime's own library, and its
 /// members are other ones (recorded: ext-http).
@@ -109,19 +141,25 @@ pub fn exception_text(failure: &FailureDetails) -> String {
         .fold("null".to_owned(), |inner, cause| {
             let message = Value::from(cause.error_message.as_str());
             let stack = Value::from(cause.stack_trace.as_deref());
-            let name = cause.error_type.as_str();
-            if name == HTTP_EXCEPTION {
+            if cause.error_type == HTTP_EXCEPTION {
+                let hresult = PLAIN.hresult;
                 return format!(
-                    r#"{{"$type":"{HTTP_EXCEPTION}, System.Net.Http","StatusCode":null,"Message":{message},"Data":null,"InnerException":{inner},"HelpLink":null,"Source":null,"HResult":{HRESULT},"StackTrace":{stack}}}"#
+                    r#"{{"$type":"{HTTP_EXCEPTION}, System.Net.Http","StatusCode":null,"Message":{message},"Data":null,"InnerException":{inner},"HelpLink":null,"Source":null,"HResult":{hresult},"StackTrace":{stack}}}"#
                 );
             }
-            let (head, class) = if DOTNET_EXCEPTIONS.contains(&name) {
-                (format!(r#""$type":"{name}, System.Private.CoreLib","#), name)
-            } else {
-                (String::new(), "System.Exception")
-            };
+            let mut known = DOTNET_EXCEPTIONS.iter();
+            let known = known.find(|known| known.name == cause.error_type);
+            let head = known.map_or_else(String::new, |known| {
+                format!(r#""$type":"{}, {}","#, known.name, known.assembly)
+            });
+            let DotnetException {
+                name,
+                hresult,
+                more,
+                ..
+            } = known.unwrap_or(&PLAIN);
             format!(
-                r#"{{{head}"ClassName":"{class}","Message":{message},"Data":null,"InnerException":{inner},"HelpURL":null,"StackTraceString":{stack},"RemoteStackTraceString":null,"RemoteStackIndex":0,"ExceptionMethod":null,"HResult":{HRESULT},"Source":null,"WatsonBuckets":null}}"#
+                r#"{{{head}"ClassName":"{name}","Message":{message},"Data":null,"InnerException":{inner},"HelpURL":null,"StackTraceString":{stack},"RemoteStackTraceString":null,"RemoteStackIndex":0,"ExceptionMethod":null,"HResult":{hresult},"Source":null,"WatsonBuckets":null{more}}}"#
             )
         })
 }

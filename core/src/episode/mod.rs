@@ -25,7 +25,7 @@ use convert::{Converter, Outboxes};
 
 pub use convert::answer_again;
 pub use derived::{is_derived_id, is_later_generation};
-pub use errors::{ErrorMode, exception_text, task_failed_event};
+pub use errors::{ErrorMode, FUNCTION_FAILED, exception_text, task_failed_event};
 pub use state::RuntimeState;
 pub use trace::execution_trace;
 
@@ -150,17 +150,19 @@ impl Episode {
                 });
             }
         };
+        let now = stamps.now();
         state.add(Arc::new(HistoryEvent::new(
-            stamps.now(),
+            now,
             EventKind::OrchestratorStarted,
         )));
         for position in accepted {
             if let Some(message) = messages.get_mut(position) {
                 // What the executor is about to process is stored as played (chapter 03 §1.5).
-                let event = HistoryEvent {
+                let mut event = HistoryEvent {
                     is_played: true,
                     ..std::mem::replace(&mut message.event, nothing())
                 };
+                trace::begin(&mut event.kind, now);
                 state.add(Arc::new(event));
             }
         }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::derived::namespace_of;
-use crate::{ExecutionStarted, TraceContext};
+use crate::{EventKind, ExecutionStarted, Timestamp, TraceContext};
 
 /// A span of the execution's trace for one of its calls: its id, and the context that carries it.
 pub(super) struct CallSpan {
@@ -14,7 +14,36 @@ pub(super) struct CallSpan {
 /// The context of an execution's own span, whichever worker runs its next episode, or `None` if
 /// the execution is not traced.
 pub fn execution_trace(started: &ExecutionStarted) -> Option<TraceContext> {
-    Some(span_of(started, "orchestration")?.context)
+    let parent = started.parent_trace_context.as_ref();
+    let known = parent.and_then(|parent| parent.id.clone());
+    let mut own = span_of(started, "orchestration")?.context;
+    own.trace_parent = known.or(own.trace_parent);
+    Some(own)
+}
+
+/// Notes the execution's own span in the event that starts it, as the first episode does that
+/// makes one, so that .NET workers that go on tell of the same span.
+pub(super) fn begin(kind: &mut EventKind, now: Timestamp) {
+    let EventKind::ExecutionStarted(started) = kind else {
+        return;
+    };
+    let Some(own) = span_of(started, "orchestration") else {
+        return;
+    };
+    if let Some(parent) = started.parent_trace_context.as_mut()
+        && parent.id.is_none()
+    {
+        parent.id = own.context.trace_parent;
+        parent.span_id = Some(own.span_id);
+        parent.activity_start_time = Some(with_offset(now));
+    }
+}
+
+/// As Json.NET writes a date with offset.
+fn with_offset(time: Timestamp) -> String {
+    let text = time.to_string();
+    let text = text.trim_end_matches('Z').trim_end_matches('0');
+    format!("{}+00:00", text.trim_end_matches('.'))
 }
 
 /// The span of call `task`, or `None` if the execution is not traced. .NET draws the span id at

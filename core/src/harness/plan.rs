@@ -125,7 +125,7 @@ impl Node {
             }
             Plan::Long(seconds) => {
                 let due = replay.now().saturating_add(Duration::from_secs(seconds));
-                let mut long = LongTimer::new(replay.options().flavour, due);
+                let mut long = LongTimer::new(replay.flavour(), due);
                 let first = long.next(replay.now()).unwrap();
                 Self::Long(long, replay.create_timer(first, here()))
             }
@@ -315,6 +315,7 @@ impl Script {
                     Err(message) => Finish::Failed {
                         failure: FailureDetails::new("Test", &message),
                         message,
+                        is_bare: false,
                         details: None,
                     },
                 });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::mismatch::check;
-use super::{OpenTask, Replay, Step, TaskFailure, TaskId, TaskOutcome};
+use super::{Flavour, OpenTask, Replay, Step, TaskFailure, TaskId, TaskOutcome};
 use crate::{Completion, EventKind, HistoryEvent, OrchestrationStatus, SPLIT_TIMER_ID, TaskFailed};
 
 impl Replay {
@@ -22,6 +22,8 @@ impl Replay {
         match &event.kind {
             EventKind::ExecutionStarted(_) => {
                 if self.started.is_none() {
+                    let told = self.options.flavour;
+                    self.flavour = told.unwrap_or_else(|| Flavour::of(&event, self.replaying));
                     self.started = Some(event);
                     return Some(Step::Start);
                 }

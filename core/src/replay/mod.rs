@@ -66,6 +66,7 @@ struct Continuation {
 pub struct Replay {
     instance: OrchestrationInstance,
     options: ReplayOptions,
+    flavour: Flavour,
     incoming: VecDeque<(Arc<HistoryEvent>, bool)>,
     /// Events that arrived while suspended, in order.
     parked_events: Vec<Arc<HistoryEvent>>,
@@ -100,6 +101,7 @@ impl Replay {
             randoms: Randoms::of(&instance),
             instance,
             options,
+            flavour: options.flavour.unwrap_or_default(),
             incoming: VecDeque::new(),
             parked_events: Vec::new(),
             parked: BTreeMap::new(),
@@ -198,12 +200,19 @@ impl Replay {
         }
     }
 
+    /// The instance id of a child that is given this one, if the flavour does not leave it to the
+    /// engine. A retried child is started under the same id each time: ask once (chapter 04 §2.8).
+    pub fn child_id(&mut self, given: Option<String>) -> Option<String> {
+        let given = given.filter(|id| !id.trim().is_empty());
+        if given.is_none() && self.flavour == Flavour::Isolated {
+            return Some(self.new_guid().simple().to_string());
+        }
+        given
+    }
+
     /// Starts a child orchestration.
     pub fn create_sub_orchestration(&mut self, call: SubOrchestrationCall, at: CallSite) -> TaskId {
-        let mut instance_id = call.instance_id.filter(|id| !id.trim().is_empty());
-        if instance_id.is_none() && self.options.flavour == Flavour::Isolated {
-            instance_id = Some(self.new_guid().simple().to_string());
-        }
+        let instance_id = self.child_id(call.instance_id);
         let mut tags = call.tags;
         if call.fire_and_forget {
             tags.get_or_insert_default().insert(FIRE_AND_FORGET_TAG, "");
@@ -286,7 +295,7 @@ impl Replay {
     /// The next deterministic GUID: the same in every replay of this execution.
     pub fn new_guid(&mut self) -> Uuid {
         let guid = deterministic_guid(
-            self.options.flavour,
+            self.flavour,
             &self.instance.instance_id,
             self.now,
             self.guids,
@@ -317,7 +326,12 @@ impl Replay {
         &self.instance
     }
 
-    /// Whose habits are followed, and the like.
+    /// Whose habits are followed; known from [`Step::Start`] on.
+    pub const fn flavour(&self) -> Flavour {
+        self.flavour
+    }
+
+    /// What it was told.
     pub const fn options(&self) -> ReplayOptions {
         self.options
     }
@@ -387,12 +401,14 @@ impl Replay {
                         message,
                         failure,
                         details,
+                        is_bare,
                     },
                     _,
                 ) => {
                     let mut failed = Completion::new(OrchestrationStatus::Failed, Some(message));
                     failed.failure = Some(failure);
                     failed.details = details;
+                    failed.is_bare = is_bare;
                     failed
                 }
                 (Finish::Completed(_), Some(next)) => self.continued(next),

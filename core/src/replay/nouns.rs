@@ -3,33 +3,55 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::{FailureDetails, Tags};
+use crate::{FailureDetails, HistoryEvent, Tags};
 
 /// Where user code made a durable call.
 pub type CallSite = &'static Location<'static>;
 
 /// Which kind of .NET orchestrator an orchestrator agrees with, id by id (chapter 04 §0).
 ///
-/// Nothing in a history says who wrote it, so a twin of an existing orchestrator is told by an
-/// internal setting whose habits to follow.
+/// Usually told from history itself, see [`Flavour::of`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Flavour {
-    /// Ours: the isolated GUIDs and long timers, Core's child ids.
+    /// Ours: the isolated GUIDs and long timers, Core's child ids and failure texts.
     #[default]
     Rust,
     /// Plain `DurableTask.Core`: timers are never split.
     Core,
-    /// Durable Functions in process, and the shim for Python 1.x and JavaScript.
+    /// Durable Functions in process, and the shim for Python 1.x and JavaScript: long timers and
+    /// failure texts of their own.
     InProc,
     /// Durable Functions isolated: ids of children are deterministic GUIDs.
     Isolated,
 }
 
+impl Flavour {
+    /// The flavour of an execution that began with that event, which is history if `replaying`:
+    ///
+    /// - stored as not played: a Functions host had a worker of another process run its first
+    ///   episode, which is [`Isolated`](Self::Isolated); everybody else stores it as played.
+    /// - without a version, which Functions hosts leave out (from extension 3 on, unless
+    ///   `defaultVersion` is set) and others write as empty: [`InProc`](Self::InProc).
+    /// - else ours. Plain Core looks the same, and differs in nothing but the longest timers.
+    ///
+    /// The event never changes, so that every replay of an execution comes to the same answer.
+    pub fn of(start: &HistoryEvent, replaying: bool) -> Self {
+        let has_version = start.as_started().is_none_or(|s| s.version.is_some());
+        if replaying && !start.is_played {
+            Self::Isolated
+        } else if has_version {
+            Self::Rust
+        } else {
+            Self::InProc
+        }
+    }
+}
+
 /// How an execution is replayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplayOptions {
-    /// Whose habits to follow.
-    pub flavour: Flavour,
+    /// Whose habits to follow, if history shall not tell ([`Flavour::of`]).
+    pub flavour: Option<Flavour>,
     /// Pause before a durable HTTP call asks again, if the answer does not say how long
     /// (`httpSettings.defaultAsyncRequestSleepTimeMilliseconds`).
     pub http_poll_pause: Duration,
@@ -41,7 +63,7 @@ const HTTP_POLL_PAUSE_SECONDS: u64 = 30;
 impl Default for ReplayOptions {
     fn default() -> Self {
         Self {
-            flavour: Flavour::default(),
+            flavour: None,
             http_poll_pause: Duration::from_secs(HTTP_POLL_PAUSE_SECONDS),
         }
     }
@@ -155,5 +177,7 @@ pub enum Finish {
         failure: FailureDetails,
         /// The serialised exception, if the executor has one of its own.
         details: Option<String>,
+        /// The instance's output is the message alone; only a parent is told the failure.
+        is_bare: bool,
     },
 }

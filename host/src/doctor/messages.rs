@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::{HubOverview, PartitionOverview};
+use durabletask_azurestorage::wire::message::{self, Decoded};
 use durabletask_azurestorage::{TaskHub, TaskHubError};
+use durabletask_core::EventKind;
 use durabletask_storage::PeekedMessage;
 
 use super::Trouble;
@@ -73,12 +75,39 @@ fn unread(partition: &PartitionOverview) -> String {
 fn returning(queue: &str, waiting: &[PeekedMessage]) -> Option<String> {
     let worst = waiting.iter().max_by_key(|message| message.dequeue_count)?;
     (worst.dequeue_count >= MANY_DELIVERIES).then(|| {
+        let (what, remedy) = described(&worst.text);
         format!(
-            "message {} in {queue} was received {} times since {} and is still there; its \
-             worker's log says why, and rust.poisonAfter sets such messages aside",
-            worst.id,
+            "{what} was received {} times from {queue} since {} and is still there; {remedy}",
             worst.dequeue_count,
             output::time(worst.inserted)
         )
     })
+}
+
+/// What a message is, without its payload, and what to do if it comes back time and again.
+fn described(text: &str) -> (String, &'static str) {
+    let decoded = message::from_queue_text(text).and_then(|json| message::decode(&json));
+    let logs = "the logs of the workers say why";
+    let data = match decoded {
+        Ok(Decoded::Message(data)) => data.message,
+        Ok(Decoded::InBlob { blob_name }) => return (format!("the message in {blob_name}"), logs),
+        Err(_) => {
+            let remedy = "with rust.poisonAfter workers set it aside";
+            return ("a message that cannot be read".to_owned(), remedy);
+        }
+    };
+    let name = match &data.event.kind {
+        EventKind::ExecutionStarted(started) => started.name.as_deref(),
+        EventKind::TaskScheduled(task) => task.name.as_deref(),
+        _ => None,
+    };
+    let kind = data.event.event_type().name();
+    let instance = &data.target.instance_id;
+    match name {
+        Some(name) => (
+            format!("{kind} {name} of instance {instance:?}"),
+            "register that name on every worker, or see in their logs how it crashes",
+        ),
+        None => (format!("{kind} of instance {instance:?}"), logs),
+    }
 }

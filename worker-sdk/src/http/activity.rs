@@ -11,6 +11,7 @@ use reqwest::{Client, Method, Request, Response, StatusCode, Url};
 
 use super::request::{WireRequest, WireRetry, web_address};
 use super::{HttpHeaders, HttpResponse, TokenSource};
+use crate::failure::{HTTP_NO_ANSWER, HTTP_TOO_LATE};
 use crate::{Activity, ActivityContext, Failure, Result};
 
 /// Longest time of a request that does not say its own, in seconds, as in Durable Functions.
@@ -19,8 +20,6 @@ const DEFAULT_TIME_LIMIT_SECONDS: u64 = 240;
 const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 
 /// What .NET calls these failures; orchestrators tell them by these names.
-const NO_ANSWER: &str = "System.Net.Http.HttpRequestException";
-const TOO_LATE: &str = "System.TimeoutException";
 const NO_TOKEN: &str = "Azure.Identity.AuthenticationFailedException";
 const REFUSED: &str = "System.NotSupportedException";
 
@@ -85,7 +84,7 @@ impl Activity for HttpActivity {
         let status = answer.status();
         let retries = request.retry_options.as_ref();
         if retries.is_some_and(|retries| is_failure(status, retries)) {
-            return Err(Failure::new(NO_ANSWER, status_text(status)));
+            return Err(Failure::new(HTTP_NO_ANSWER, status_text(status)));
         }
         Ok(HttpResponse {
             status_code: status.as_u16(),
@@ -224,7 +223,7 @@ async fn content_of(
     while let Some(part) = answer.chunk().await.map_err(&unanswered)? {
         if body.len() + part.len() > MAX_ANSWER_BYTES {
             return Err(Failure::new(
-                NO_ANSWER,
+                HTTP_NO_ANSWER,
                 format!("the answer has more than {MAX_ANSWER_BYTES} bytes"),
             )
             .non_retriable());
@@ -248,7 +247,7 @@ fn unanswered(error: &reqwest::Error, url: &Url, limit: Option<Duration>) -> Fai
                  {DEFAULT_TIME_LIMIT_SECONDS} seconds elapsing."
             ),
         };
-        return Failure::new(TOO_LATE, text);
+        return Failure::new(HTTP_TOO_LATE, text);
     }
     let mut cause: &dyn Error = error;
     while let Some(deeper) = cause.source() {
@@ -262,7 +261,7 @@ fn unanswered(error: &reqwest::Error, url: &Url, limit: Option<Duration>) -> Fai
         url.port_or_known_default(),
     );
     let place = format!("{host}:{}", port.unwrap_or_default());
-    let mut details = FailureDetails::new(NO_ANSWER, format!("{cause} ({place})"));
+    let mut details = FailureDetails::new(HTTP_NO_ANSWER, format!("{cause} ({place})"));
     details.inner = Some(Box::new(FailureDetails::new(
         "System.Net.Sockets.SocketException",
         cause,

@@ -62,7 +62,6 @@ impl<'de> Deserialize<'de> for HttpHeaders {
         let mut headers = Self::default();
         for (name, value) in lines.unwrap_or_default() {
             let values = match value {
-                _ if name == "$type" => continue,
                 Value::Array(values) => values,
                 one => vec![one],
             };

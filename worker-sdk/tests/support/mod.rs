@@ -64,6 +64,7 @@ impl Driver {
             instance: self.instance.clone(),
             name: Some(self.name.clone()),
             input: Some(input.to_owned()),
+            version: Some(String::new()),
             ..ExecutionStarted::default()
         }))
     }
@@ -76,7 +77,7 @@ impl Driver {
         self.now = self.now.saturating_add(Duration::from_secs(1));
         let new: Vec<_> = std::iter::once(EventKind::OrchestratorStarted)
             .chain(events)
-            .map(|kind| Arc::new(HistoryEvent::new(self.now, kind)))
+            .map(|kind| Arc::new(inbound(self.now, kind)))
             .collect();
         let kept = self.run.take().filter(|_| self.session == Session::Kept);
         let (mut run, past) = match kept {
@@ -95,7 +96,7 @@ impl Driver {
         let now = self.now.saturating_add(Duration::from_secs(1));
         let new = std::iter::once(EventKind::OrchestratorStarted)
             .chain(events)
-            .map(|kind| Arc::new(HistoryEvent::new(now, kind)))
+            .map(|kind| Arc::new(inbound(now, kind)))
             .collect();
         let mut run = self.open();
         self.execute(&mut *run, self.history.clone(), new).unwrap()
@@ -209,6 +210,15 @@ impl Driver {
                 failure: Some(failure),
             })),
         }
+    }
+}
+
+/// An event as it is stored once its episode has run.
+fn inbound(now: Timestamp, kind: EventKind) -> HistoryEvent {
+    let is_played = !matches!(kind, EventKind::OrchestratorStarted);
+    HistoryEvent {
+        is_played,
+        ..HistoryEvent::new(now, kind)
     }
 }
 

@@ -292,6 +292,14 @@ fn trace_contexts_are_passed_on() {
         ..start_event(None, "")
     };
     let hub = run(All(vec![Call("a"), Child("c")]), start, true);
+    let started = hub.state.started().unwrap();
+    let stored = started.parent_trace_context.as_ref().unwrap();
+    let own = crate::episode::execution_trace(started).unwrap();
+    assert_eq!(
+        stored.id, own.trace_parent,
+        "the span that .NET goes on with"
+    );
+    assert_eq!(stored.trace_parent, trace.trace_parent);
     let EventKind::TaskScheduled(task) = &message(&hub.sent[1]).event.kind else {
         panic!("{:?}", hub.sent);
     };
@@ -317,6 +325,7 @@ fn trace_contexts_are_passed_on() {
 fn a_generation_takes_over_what_is_not_changed() {
     let trace = TraceContext {
         trace_parent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        id: Some("00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01".into()),
         ..TraceContext::default()
     };
     for (new_trace, new_version) in [(false, None), (true, Some("2.0".to_owned()))] {
@@ -333,11 +342,21 @@ fn a_generation_takes_over_what_is_not_changed() {
         let first_ids = first.clone();
         let mut stamps = Hub::new(Plan::Input).stamps;
         let events = crate::episode::convert::next_generation(&first, end, &mut stamps);
+        let next = events[1].as_started().unwrap();
+        // Its span is its own, and its own again when history is read.
+        let own = crate::episode::execution_trace(next).unwrap().trace_parent;
+        assert_ne!(own, trace.id);
+        let own_trace = TraceContext {
+            span_id: own.as_ref().map(|id| id[36..52].to_owned()),
+            id: own,
+            activity_start_time: Some("2026-01-01T00:00:00.0000002+00:00".into()),
+            ..trace.clone()
+        };
         let expected = ExecutionStarted {
-            instance: events[1].as_started().unwrap().instance.clone(),
+            instance: next.instance.clone(),
             version: new_version.or(first.version.clone()),
             input: Some("next".into()),
-            parent_trace_context: (!new_trace).then(|| trace.clone()),
+            parent_trace_context: (!new_trace).then_some(own_trace),
             generate_new_trace: new_trace,
             scheduled_start_time: None,
             generation: None,
@@ -388,7 +407,7 @@ fn exceptions_of_the_runtime_are_written_as_such() {
             r#""ClassName":"System.TimeoutException","Message":"late","Data":null,"#,
             r#""InnerException":null,"HelpURL":null,"StackTraceString":null,"#,
             r#""RemoteStackTraceString":null,"RemoteStackIndex":0,"ExceptionMethod":null,"#,
-            r#""HResult":-2146233088,"Source":null,"WatsonBuckets":null},"HelpLink":null,"#,
+            r#""HResult":-2146233083,"Source":null,"WatsonBuckets":null},"HelpLink":null,"#,
             r#""Source":null,"HResult":-2146233088,"StackTrace":null}"#,
         )
     );

@@ -1,57 +1,52 @@
-//! Twins of the in-process functions behind the recordings of the Functions extension, with the
-//! texts that its context gives to failures. Those that the catalogue has, too, are the same.
+//! Twins of the in-process functions behind the recordings of the Functions extension. Those that
+//! the catalogue has, too, are the same.
 
 use std::time::Duration;
 
-use azurite_tests::catalogue::{child, event_or_timeout, hello_sequence, parent, status};
-use durabletask_core::replay::Flavour;
 use durabletask_worker::prelude::*;
-use durabletask_worker::{HttpRequest, Registry};
+use durabletask_worker::{HttpRequest, WorkerBuilder};
 use serde_json::{Value, json};
 
-/// All twins.
-pub(crate) fn twins() -> Registry {
-    let mut twins = Registry::new();
-    twins.use_flavour(Flavour::InProc);
-    twins.add_orchestrator(hello_sequence).unwrap();
-    twins.add_orchestrator(child).unwrap();
-    twins.add_orchestrator(parent).unwrap();
-    twins.add_orchestrator(event_or_timeout).unwrap();
-    twins.add_orchestrator(status).unwrap();
-    twins.add_orchestrator(failing_parent).unwrap();
-    twins.add_orchestrator(fire_and_forget).unwrap();
-    twins.add_orchestrator(wait_for).unwrap();
-    twins.add_orchestrator(any_event).unwrap();
-    twins.add_orchestrator(failing).unwrap();
-    twins.add_orchestrator(throwing).unwrap();
-    twins.add_orchestrator(catching).unwrap();
-    twins.add_orchestrator(call_missing).unwrap();
-    twins.add_orchestrator(status_kinds).unwrap();
-    twins.add_orchestrator(values).unwrap();
-    twins.add_orchestrator(call_http).unwrap();
-    twins
+use crate::catalogue::{child, event_or_timeout, fail, hello_sequence, parent, say_hello};
+
+/// A worker of all of them, without durable HTTP.
+pub fn builder() -> WorkerBuilder {
+    Worker::builder()
+        .orchestrator(hello_sequence)
+        .orchestrator(child)
+        .orchestrator(parent)
+        .orchestrator(event_or_timeout)
+        .orchestrator(status)
+        .orchestrator(failing_parent)
+        .orchestrator(fire_and_forget)
+        .orchestrator(wait_for)
+        .orchestrator(any_event)
+        .orchestrator(failing)
+        .orchestrator(throwing)
+        .orchestrator(catching)
+        .orchestrator(call_missing)
+        .orchestrator(status_kinds)
+        .orchestrator(values)
+        .orchestrator(call_http)
+        .activity(say_hello)
+        .activity(fail)
+        .activity(echo)
+        .activity(nothing)
 }
 
-/// What the message of a caught failure is.
-fn called(kind: &str, failure: &Failure) -> String {
-    format!(
-        "The {kind} function '{}' failed: \"{}\". See the function execution logs for additional \
-         details.",
-        failure.task_name().unwrap_or_default(),
-        failure.details().error_message
-    )
+#[activity(name = "Echo")]
+async fn echo(_: ActivityContext, value: Value) -> Result<Value> {
+    Ok(value)
 }
 
-/// What an orchestration fails with.
-fn failed(ctx: &OrchestrationContext, message: &str) -> Failure {
-    let text = format!("Orchestrator function '{}' failed: {message}", ctx.name());
-    Failure::new("FunctionFailedException", text)
+#[activity(name = "Nothing")]
+async fn nothing(_: ActivityContext, _: Value) -> Result<()> {
+    Ok(())
 }
 
 #[orchestrator(name = "FailingParent")]
 async fn failing_parent(ctx: OrchestrationContext, _: ()) -> Result<String> {
-    let child = ctx.call_child(failing, "sub").await;
-    child.map_err(|failure| failed(&ctx, &called("orchestrator", &failure)))
+    ctx.call_child(failing, "sub").await
 }
 
 #[orchestrator(name = "FireAndForget")]
@@ -77,14 +72,16 @@ async fn any_event(ctx: OrchestrationContext, _: ()) -> Result<Value> {
 
 #[orchestrator(name = "Failing")]
 async fn failing(ctx: OrchestrationContext, message: String) -> Result<String> {
-    let answer = ctx.call_by_name("Fail", message).await;
-    answer.map_err(|failure| failed(&ctx, &called("activity", &failure)))
+    ctx.call_by_name("Fail", message).await
 }
 
 #[orchestrator(name = "Throwing")]
 async fn throwing(ctx: OrchestrationContext, message: String) -> Result<String> {
     ctx.call_by_name::<String>("SayHello", "x").await?;
-    Err(failed(&ctx, &format!("thrown: {message}")))
+    Err(Failure::new(
+        "System.ApplicationException",
+        format!("thrown: {message}"),
+    ))
 }
 
 #[orchestrator(name = "Catching")]
@@ -92,35 +89,45 @@ async fn catching(ctx: OrchestrationContext, _: ()) -> Result<String> {
     let answer = ctx.call_by_name::<String>("Fail", "caught").await;
     answer.or_else(|failure| {
         let details = failure.details();
-        let cause = details.inner.as_ref().map(|inner| &inner.error_type);
-        let caught = called("activity", &failure);
+        let cause = details
+            .inner
+            .as_ref()
+            .map(|inner| inner.error_type.as_str());
         Ok(format!(
-            "handled: {caught} / {details} / {}",
-            cause.unwrap()
+            "handled: The activity function 'Fail' failed: \"{}\". See the function execution logs \
+             for additional details. / {details} / {}",
+            details.error_message,
+            cause.unwrap_or_default()
         ))
     })
 }
 
 #[orchestrator(name = "CallMissing")]
-async fn call_missing(ctx: OrchestrationContext, _: ()) -> Result<String> {
+async fn call_missing(_: OrchestrationContext, _: ()) -> Result<String> {
     let message = "The function 'NoSuchActivity' doesn't exist, is disabled, or is not an activity \
         function. Additional info: The following are the known activity functions: 'Big', \
         'Flaky', 'Fail', 'Echo', 'SayHello', 'Nothing', 'Double'.";
-    Err(failed(&ctx, message))
+    Err(Failure::new("System.ArgumentException", message))
 }
 
 #[orchestrator(name = "CallHttp")]
 async fn call_http(ctx: OrchestrationContext, url: String) -> Result<Value> {
-    let answer = ctx
-        .call_http(HttpRequest::post(url).content(r#"{"n":1}"#))
-        .await;
-    // `CallHttpAsync` throws what the request failed with.
-    let answer = answer.map_err(|failure| failed(&ctx, failure.message()))?;
+    let request = HttpRequest::post(url).content(r#"{"n":1}"#);
+    let answer = ctx.call_http(request).await?;
     Ok(json!({
         "StatusCode": answer.status_code,
         "Content": answer.content,
         "headers": answer.headers,
     }))
+}
+
+#[orchestrator(name = "Status")]
+async fn status(ctx: OrchestrationContext, _: Value) -> Result<String> {
+    ctx.set_custom_status(json!({"at": "first"}))?;
+    ctx.call(say_hello, "status").await?;
+    ctx.set_custom_status(json!({"at": "second", "list": [1, 2]}))?;
+    ctx.timer(Duration::from_secs(1)).await;
+    Ok("done".to_owned())
 }
 
 #[orchestrator(name = "StatusKinds")]
