@@ -16,8 +16,6 @@ use crate::dispatch::{Pending, PendingGuard, Settle, WorkerContext};
 use crate::error::TaskHubError;
 use crate::partition::PartitionId;
 use crate::poison::FailedMessage;
-use crate::wire::instance_row::InstanceRow;
-use crate::wire::names;
 
 /// One owned partition's queue, from the reader's point of view.
 #[derive(Debug)]
@@ -223,10 +221,7 @@ impl WorkerContext {
                     %error,
                     "a message cannot be read"
                 );
-                if self.is_for_nobody(&error).await {
-                    tracing::info!(message_id = %held.id, "its instance has ended, so it is dropped");
-                    self.settle(held, Settle::Delete, settling);
-                } else if matches!(error, TaskHubError::Storage(_)) {
+                if matches!(error, TaskHubError::Storage(_)) {
                     self.abandon(held, settling);
                 } else {
                     let failed = FailedMessage {
@@ -239,21 +234,6 @@ impl WorkerContext {
                 None
             }
         }
-    }
-
-    /// Whether a message whose blob is gone says nothing to anybody: a purge takes the blobs of
-    /// messages that are still in their queues along. .NET keeps them for ever. One table
-    /// transaction, for such a message only.
-    async fn is_for_nobody(&self, error: &TaskHubError) -> bool {
-        let TaskHubError::MissingBlob { blob, .. } = error else {
-            return false;
-        };
-        let Some(instance_id) = names::owner_of_blob(blob) else {
-            return false;
-        };
-        let row = self.hub.instance_row(&instance_id, false).await;
-        let has_ended = |row: InstanceRow| row.runtime_status.is_some_and(|s| s.is_terminal());
-        row.is_ok_and(|row| row.is_none_or(has_ended))
     }
 }
 
