@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use durabletask_core::episode::is_derived_id;
 use durabletask_core::{EventType, OrchestrationStatus};
 use durabletask_storage::{Condition, ErrorKind, Row, StorageError, Write};
 use futures::FutureExt;
@@ -33,9 +34,9 @@ pub(crate) struct Asleep {
 
 impl TaskHub {
     /// Takes the failures out of an instance's history, children first. Each row is replaced under
-    /// the ETag that was read; the sentinel is not touched. Price: two table transactions, two or
-    /// three per failure, one for the instance row, which was read before; the same and that read
-    /// for every failed descendant.
+    /// the ETag that was read; the sentinel is not touched. Price: three table transactions, two or
+    /// three per failure, one or two per decision without an answer, one for the instance row, which
+    /// was read before; the same and that read for every failed descendant.
     ///
     /// Where the chapter's algorithm breaks off in the middle (a decision whose row an interrupted
     /// rewind has rewritten already), this one goes on.
@@ -85,6 +86,7 @@ impl TaskHub {
                 }
                 self.replace_row(failure, rewound::blank).await?;
             }
+            self.redo_unanswered(instance_id, &execution_id).await?;
             self.show_rewound(instance_id, row).await?;
             if has_child {
                 return Ok(());
@@ -99,6 +101,38 @@ impl TaskHub {
             Ok(())
         }
         .boxed()
+    }
+
+    /// Takes decisions without an answer out of the replay, so that they are made again: an answer
+    /// that came while the instance was Failed was dropped, and nobody sends it again. .NET leaves
+    /// them, and such an instance waits for ever. What still runs is done twice at worst. Children
+    /// with random execution ids are left while they run: started again they would run anew.
+    async fn redo_unanswered(
+        &self,
+        instance_id: &str,
+        execution_id: &str,
+    ) -> Result<(), TaskHubError> {
+        let query = filter::history(instance_id, Some(execution_id));
+        let rows = self.query_all(&self.tables().history, query).await?;
+        for row in rewound::unanswered(rows) {
+            if let Ok(child) = rewound::child_of(&row)
+                && !self.may_start_again(child).await?
+            {
+                continue;
+            }
+            self.replace_row(row, rewound::blank).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a child that is started once more does no more than answer once more.
+    async fn may_start_again(&self, child: &str) -> Result<bool, TaskHubError> {
+        let row = self.instance_row(child, false).await?;
+        Ok(row.is_some_and(|row| {
+            row.runtime_status
+                .is_some_and(OrchestrationStatus::is_terminal)
+                || row.execution_id.as_deref().is_some_and(is_derived_id)
+        }))
     }
 
     /// Makes the row of an instance whose history was rewound Pending, over the version that was
