@@ -239,9 +239,9 @@ impl TaskHub {
         Ok(Some(Asleep { children }))
     }
 
-    /// Those instances and their rewound descendants, as far as they sleep; also rewound children
-    /// that have ended: should they have done so before their parent was rewound, their answer was
-    /// thrown away, and a wake-up lets them give it again.
+    /// Those instances as far as they sleep; their rewound children, and those of sleeping ones, in
+    /// any case: one that has ended before its parent was rewound, or is about to, has answered to
+    /// nobody, and a wake-up lets it answer again.
     pub(crate) async fn asleep_below(
         &self,
         mut pending: Vec<String>,
@@ -250,22 +250,19 @@ impl TaskHub {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
         loop {
-            let (instance_id, is_child) = match (pending.pop(), children.pop()) {
-                (Some(instance_id), child) => {
-                    children.extend(child);
-                    (instance_id, false)
-                }
-                (None, Some(child)) => (child, true),
-                (None, None) => return Ok(found),
+            let (instance_id, is_child) = match pending.pop() {
+                Some(instance_id) => (instance_id, false),
+                None => match children.pop() {
+                    Some(child) => (child, true),
+                    None => return Ok(found),
+                },
             };
             if !seen.insert(instance_id.clone()) {
                 continue;
             }
             let row = self.instance_row(&instance_id, false).await?;
-            let status = row.as_ref().and_then(|row| row.runtime_status);
-            if is_child && status.is_some_and(OrchestrationStatus::is_terminal) {
-                found.push(instance_id);
-                continue;
+            if is_child {
+                found.push(instance_id.clone());
             }
             let Some(row) = row.filter(InstanceRow::is_pending) else {
                 continue;
@@ -275,7 +272,9 @@ impl TaskHub {
             };
             if let Some(asleep) = self.asleep(&instance_id, &execution_id).await? {
                 children.extend(asleep.children);
-                found.push(instance_id);
+                if !is_child {
+                    found.push(instance_id);
+                }
             }
         }
     }
