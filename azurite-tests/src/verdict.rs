@@ -50,9 +50,11 @@ impl Verdict {
                 .extend(twice.into_iter().map(|what| format!("{id}: {what}")));
             known.extend(children(&history));
             if !row.runtime_status.is_terminal() {
-                verdict
-                    .stuck
-                    .push(format!("{id} is {}", row.runtime_status));
+                let last = history.last().map_or("nothing", |e| e.event_type().name());
+                let status = row.runtime_status;
+                let so_far = history.len();
+                let line = format!("{id} is {status} after {so_far} events, {last} at the end");
+                verdict.stuck.push(line);
             }
         }
         for (id, output) in started {

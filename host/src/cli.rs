@@ -242,19 +242,27 @@ pub(crate) struct WithReason {
 }
 
 #[derive(Debug, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "they are the switches of the command line"
+)]
 pub(crate) struct Purge {
     /// The instance; all that match the filter if absent
     #[arg(conflicts_with_all = ["prefix", "status", "created_from", "created_to"])]
     pub(crate) id: Option<String>,
     #[command(flatten)]
     pub(crate) filter: Filter,
+    /// Those that have ended longer ago than rust.retention in host.json keeps them, as a Rust
+    /// worker does by itself
+    #[arg(long, conflicts_with_all = ["id", "prefix", "status", "created_from", "created_to", "force"])]
+    pub(crate) expired: bool,
     /// Live instances, too
     #[arg(long)]
     pub(crate) force: bool,
     /// Only count what matches
     #[arg(long, conflicts_with = "id")]
     pub(crate) dry_run: bool,
-    /// Instances per second, at most; 100 if absent, 0 for no limit
+    /// Instances per second, at most, 0 for no limit; if absent 100, for expired ones as in host.json
     #[arg(long, value_name = "N")]
     pub(crate) per_second: Option<u32>,
     /// Do not ask; without a terminal nothing is done without it (exit code 2)

@@ -56,6 +56,10 @@ pub(crate) enum Failure {
     NoSuchMessage(String),
     #[error("a queue of task hub {0} is missing; `durabletask hub create` makes it")]
     NoQueues(String),
+    #[error(
+        "nothing ever expires; set rust.retention.completed, .failed or .terminated in host.json to an age such as \"30.00:00:00\""
+    )]
+    NoRetention,
     #[error("the program cannot go on")]
     System(#[from] std::io::Error),
 }

@@ -75,30 +75,63 @@ async fn purge_matching(client: &HubClient, purge: &Purge, out: Output) -> Resul
         confirm(out, purge.yes, what)?;
     }
     let mut progress = Progress::new(out, client.hub().env(), "Purging");
-    let report = client
-        .purge_matching(&filter(purge), &options(purge), |report| {
-            progress.at(report.matched, total, "instances");
-            ControlFlow::Continue(())
-        })
-        .await?;
+    let report = purge_all(client, purge, false, |matched| {
+        progress.at(matched, total, "instances");
+    });
+    let report = report.await?;
     drop(progress);
     tell(&report, out)
+}
+
+/// Purges, or only counts, what matches the filter or has expired.
+async fn purge_all(
+    client: &HubClient,
+    purge: &Purge,
+    dry_run: bool,
+    mut on_progress: impl FnMut(u64),
+) -> Result<PurgeReport, Failure> {
+    if !purge.expired {
+        let (filter, options) = (filter(purge), options(purge, dry_run));
+        let report = client.purge_matching(&filter, &options, |report| {
+            on_progress(report.matched);
+            ControlFlow::Continue(())
+        });
+        return Ok(report.await?);
+    }
+    let mut retention = client.hub().settings().retention.clone();
+    if retention.ages().is_empty() {
+        return Err(Failure::NoRetention);
+    }
+    if let Some(limit) = purge.per_second {
+        retention.max_instances_per_second = limit;
+    }
+    let (mut before, mut last) = (0, 0);
+    let reports = client.purge_expired(&retention, dry_run, |report| {
+        // The report of the next status begins anew.
+        if report.matched <= last {
+            before += last;
+        }
+        last = report.matched;
+        on_progress(before + last);
+        ControlFlow::Continue(())
+    });
+    let mut all = PurgeReport::default();
+    for report in reports.await? {
+        all.matched += report.matched;
+        all.removed += report.removed;
+        all.failed += report.failed;
+        all.problems.extend(report.problems);
+    }
+    Ok(all)
 }
 
 /// How many instances match.
 async fn count(client: &HubClient, purge: &Purge, out: Output) -> Result<u64, Failure> {
     let mut progress = Progress::new(out, client.hub().env(), "Counting");
-    let options = PurgeOptions {
-        dry_run: true,
-        ..options(purge)
-    };
-    let report = client
-        .purge_matching(&filter(purge), &options, |report| {
-            progress.at(report.matched, None, "instances");
-            ControlFlow::Continue(())
-        })
-        .await?;
-    Ok(report.matched)
+    let counted = purge_all(client, purge, true, |matched| {
+        progress.at(matched, None, "instances");
+    });
+    Ok(counted.await?.matched)
 }
 
 /// What is purged, in words.
@@ -110,6 +143,7 @@ fn matching(count: u64, purge: &Purge) -> String {
         created_to,
     } = &purge.filter;
     let which = match (&status[..], purge.force) {
+        _ if purge.expired => Some("expired by rust.retention".to_owned()),
         ([], false) => Some("ended ones only".to_owned()),
         ([], true) => Some("live ones included".to_owned()),
         (statuses, _) => {
@@ -140,8 +174,9 @@ fn filter(purge: &Purge) -> PurgeFilter {
     }
 }
 
-fn options(purge: &Purge) -> PurgeOptions {
+fn options(purge: &Purge, dry_run: bool) -> PurgeOptions {
     let mut options = PurgeOptions {
+        dry_run,
         force: purge.force,
         ..PurgeOptions::default()
     };

@@ -10,6 +10,8 @@ pub struct Gauges {
     /// Control messages received and not yet settled: what counts against
     /// `control_queue_buffer_threshold`.
     pub control_messages: usize,
+    /// Their bytes: what counts against `control_queue_buffer_max_bytes`.
+    pub control_message_bytes: usize,
     /// All messages held, activities' included.
     pub held_messages: usize,
     /// Renewals planned for them.
@@ -24,6 +26,8 @@ pub struct Gauges {
     pub idle_sessions: usize,
     /// What the idle ones count against `session_cache_max_bytes`.
     pub idle_bytes: usize,
+    /// What the busy ones do.
+    pub busy_bytes: usize,
 }
 
 impl HubWorker {
@@ -38,9 +42,10 @@ impl HubWorker {
         } = self.context();
         let (held_messages, planned_renewals) = held.counts();
         let (busy_sessions, idle_sessions) = sessions.counts();
-        let (sessions, idle_bytes) = sessions.sizes();
+        let (sessions, idle_bytes, busy_bytes) = sessions.sizes();
         Gauges {
             control_messages: held.buffered(),
+            control_message_bytes: held.buffered_bytes(),
             held_messages,
             planned_renewals,
             activities: running.count(),
@@ -48,6 +53,7 @@ impl HubWorker {
             busy_sessions,
             idle_sessions,
             idle_bytes,
+            busy_bytes,
         }
     }
 }

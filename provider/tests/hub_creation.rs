@@ -9,8 +9,9 @@ use durabletask_azurestorage::hub::{
     HubError, HubSettings, PartitionManagement, StoreChoice, create_hub, delete_hub, open_account,
 };
 use durabletask_core::Timestamp;
-use durabletask_storage::wrappers::{Fate, Faults, Faulty, Operation, SeenCall, Trouble};
+use durabletask_storage::wrappers::{Fate, Faults, Faulty, Network, Operation, SeenCall, Trouble};
 use durabletask_storage::{Account, Env, ErrorKind, Query, Row, VirtualEnv, Write};
+use futures::future::try_join_all;
 
 fn settings(hub: &str, partitions: u32, management: PartitionManagement) -> HubSettings {
     let mut settings = HubSettings::new(hub, 1)
@@ -54,8 +55,11 @@ fn creation_may_be_repeated_and_deletion_leaves_nothing() {
     run(|env, account| async move {
         for management in [Table, Safe, Legacy] {
             let settings = settings("MyHub", 3, management);
-            create_hub(&account, &settings, &env).await.unwrap();
-            create_hub(&account, &settings, &env).await.unwrap();
+            // Three at once, each request with a way of its own length, and one more.
+            let (slow, _) = Network::wrap(account.clone(), env.clone());
+            let create = || create_hub(&slow, &settings, &env);
+            try_join_all([create(), create(), create()]).await.unwrap();
+            create().await.unwrap();
             let names = everything(&account).await;
             for name in [
                 "myhub-workitems",

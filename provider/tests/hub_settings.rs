@@ -238,6 +238,7 @@ const REFUSALS: &[(&str, &str, &str, &str)] = &[
 
 #[test]
 fn a_wrong_value_is_refused_with_key_value_and_range() {
+    use PartitionManagement::{Legacy, Safe, Table};
     // covers: R4-03 R4-04 R4-05
     for (text, key, value, allowed) in REFUSALS {
         let error = refusal(&host_json(text));
@@ -251,6 +252,13 @@ fn a_wrong_value_is_refused_with_key_value_and_range() {
     assert!(refusal(&broken).contains("host.json is not a JSON object"));
     let encrypted = SettingsSources::none().with_local_settings(r#"{"IsEncrypted": true}"#);
     assert!(refusal(&encrypted).contains("func settings decrypt"));
+    // Leases that would run out between two renewals.
+    for (management, is_valid) in [(Table, true), (Safe, false), (Legacy, false)] {
+        let mut settings = HubSettings::new("TestHub", 1);
+        settings.partition_management = management;
+        settings.lease_renew_interval = settings.lease_interval;
+        assert_eq!(settings.validate().is_ok(), is_valid, "{management:?}");
+    }
 }
 
 #[test]
@@ -491,4 +499,5 @@ fn workers_without_a_name_get_one_that_nobody_has() {
     assert!(!host.is_empty() && unique.len() == 8, "{one}");
     let named = settings.with_worker_id("stable");
     assert_eq!(named.worker_id(&env), named.worker_id(&env));
+    assert!(named.with_worker_id("").validate().is_err());
 }

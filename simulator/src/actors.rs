@@ -22,6 +22,9 @@ const MAX_ACTORS: u64 = 6;
 /// Longest time before an actor begins, in milliseconds.
 const MAX_LATENESS_MS: u64 = 120_000;
 
+/// Rewinds of one instance, at most, where one is not enough.
+const MAX_REWINDS: u32 = 5;
+
 /// One client with one instance.
 struct Actor {
     world: Arc<World>,
@@ -42,6 +45,8 @@ pub(crate) enum Adrift {
     Started(String),
     /// An instance that is perhaps purged in part.
     Purged(String),
+    /// An instance that is perhaps rewound in part, and perhaps fails again.
+    Rewound(String),
 }
 
 /// Lets all actors of the seed act, until they are through; what they left behind.
@@ -230,10 +235,28 @@ impl Actor {
             return;
         }
         self.gate.open(&gate);
-        if let Answer::GivenUp = self.client.rewind(&self.id).await {
-            // The sweeper must wake it.
-            return;
+        // A second failure of a task that the first commit of a generation asked for cannot be told
+        // from one of the second run (see ARCHITECTURE.md).
+        let rewinds = if program.steps.contains(&Step::Anew) {
+            MAX_REWINDS
+        } else {
+            1
+        };
+        self.rewinds_until_it_runs(&program, rewinds).await;
+    }
+
+    /// Rewinds an instance, so often at most, and waits for its end.
+    async fn rewinds_until_it_runs(&mut self, program: &Program, rewinds: u32) {
+        for _ in 0..rewinds {
+            if let Answer::GivenUp = self.client.rewind(&self.id).await {
+                self.adrift.push(Adrift::Rewound(self.id.clone()));
+                return;
+            }
+            let status = self.client.ended(&self.id).await;
+            if status.is_none_or(|s| s.runtime_status != OrchestrationStatus::Failed) {
+                break;
+            }
         }
-        self.client.completed(&self.id, &program).await;
+        self.client.completed(&self.id, program).await;
     }
 }

@@ -10,7 +10,6 @@ use durabletask_azurestorage::partition::partition_manager;
 use durabletask_azurestorage::{Executors, HubWorker, TaskHub};
 use durabletask_catalogue::{Flaky, builder_with};
 use futures::future::{Either, select};
-use tokio::sync::Notify;
 
 use crate::bounds::excess;
 use crate::dice::Dice;
@@ -51,7 +50,6 @@ pub(crate) struct Post {
     gate: Gate,
     flaky: Flaky,
     machine: Mutex<Option<Arc<Machine>>>,
-    stop: Notify,
     is_closed: AtomicBool,
 }
 
@@ -80,12 +78,12 @@ impl Post {
             gate: gate.clone(),
             flaky: flaky.clone(),
             machine: Mutex::default(),
-            stop: Notify::new(),
             is_closed: AtomicBool::new(false),
         })
     }
 
-    fn machine(&self) -> Option<Arc<Machine>> {
+    /// The process of its present worker.
+    pub(crate) fn machine(&self) -> Option<Arc<Machine>> {
         let machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
         machine.clone()
     }
@@ -103,7 +101,7 @@ impl Post {
             *self.machine.lock().unwrap_or_else(PoisonError::into_inner) = Some(machine.clone());
             self.world.trace.step(&name, "starts");
             let dead = pin!(self.watch(&machine, &worker));
-            let stopped = pin!(self.stop.notified());
+            let stopped = pin!(machine.stop_asked());
             if let Either::Right(_) = select(dead, stopped).await {
                 let outcome = worker.stop().await;
                 self.world
@@ -173,7 +171,9 @@ impl Post {
 
     /// Stops its worker cleanly.
     pub(crate) fn stop(&self) {
-        self.stop.notify_one();
+        if let Some(machine) = self.machine() {
+            machine.ask_to_stop();
+        }
     }
 }
 

@@ -16,6 +16,14 @@ pub enum FaultId {
     Request(Arc<str>, u64),
     /// The n-th incident.
     Incident(u64),
+    /// The n-th change of a clock or loss of a partition.
+    Unrest(u64),
+    /// What befalls that machine at its n-th storage request.
+    Mishap(Arc<str>, u64),
+    /// A message that stays out of sight for a while: of the n-th request of that machine.
+    Delay(Arc<str>, u64),
+    /// Messages that come in another order: of the n-th request of that machine.
+    Shuffle(Arc<str>, u64),
     /// Of the n-th operation of that client: its process dies.
     Operation(Arc<str>, u64),
 }
@@ -37,6 +45,28 @@ pub(crate) enum Fate {
     /// second time.
     Twice(Duration, Duration),
 }
+
+/// What befalls a machine while it makes a storage request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mishap {
+    /// It dies.
+    Dies,
+    /// It stands still for a time, which its clock counts or not.
+    Stalls(Duration, bool),
+    /// It is asked to stop, so that its partitions go to others.
+    Stops,
+}
+
+/// Which seeds have mishaps at requests: such that none of the first regressions is among them.
+const MISHAPS: u64 = 0;
+/// How often each mishap happens, per so many requests.
+const PER_REQUESTS: u64 = 10_000;
+/// Mishaps of rough seeds.
+const ROUGH: u64 = 24;
+/// Longest stand-still at a request, in milliseconds.
+const MAX_STALL_MS: u64 = 120_000;
+/// Longest time for which a message stays out of sight, in milliseconds.
+const MAX_DELAY_MS: u64 = 20_000;
 
 /// How often requests fail, per 1000 of them.
 #[derive(Debug, Clone, Copy)]
@@ -101,7 +131,10 @@ impl Faults {
         let strikes = !state.is_over && self.only.as_ref().is_none_or(|only| only.contains(&fault));
         if strikes {
             // Of processes; requests are looked at one by one.
-            state.may_double |= !matches!(fault, FaultId::Request(..));
+            state.may_double |= !matches!(
+                fault,
+                FaultId::Request(..) | FaultId::Delay(..) | FaultId::Shuffle(..)
+            );
             state.struck.push(fault);
         }
         strikes
@@ -149,6 +182,60 @@ impl Faults {
         } else {
             answered
         }
+    }
+
+    /// What befalls that machine at its `n`-th request, and whether it does before the request is
+    /// sent; else when it is answered. Only workers live in their machines.
+    pub(crate) fn mishap(&self, machine: &Arc<str>, n: u64) -> Option<(Mishap, bool)> {
+        let rough = Dice::of(self.seed, "mishaps", MISHAPS).below(4);
+        if rough < 2 || !machine.starts_with('w') {
+            return None;
+        }
+        let mut dice = Dice::of(self.seed, machine, n ^ u64::MAX);
+        let rate = if rough == 2 { ROUGH } else { ROUGH / 4 };
+        let mishap = match dice.below(PER_REQUESTS) / rate {
+            0 => Mishap::Dies,
+            1 | 2 => {
+                let time = Duration::from_millis(1_000 + dice.below(MAX_STALL_MS));
+                Mishap::Stalls(time, dice.below(2) == 0)
+            }
+            3 => Mishap::Stops,
+            _ => return None,
+        };
+        let is_before = dice.below(2) == 0;
+        self.strikes(FaultId::Mishap(machine.clone(), n))
+            .then_some((mishap, is_before))
+    }
+
+    /// For how long the message of a put stays out of sight although it was to be visible.
+    pub(crate) fn delay(&self, machine: &Arc<str>, n: u64) -> Option<Duration> {
+        let mut dice = self.disorder(machine, n)?;
+        let delay = Duration::from_millis(dice.below(MAX_DELAY_MS));
+        self.strikes(FaultId::Delay(machine.clone(), n))
+            .then_some(delay)
+    }
+
+    /// Puts messages that were received together into another order.
+    pub(crate) fn shuffle<T>(&self, machine: &Arc<str>, n: u64, messages: &mut [T]) {
+        if messages.len() < 2 {
+            return;
+        }
+        let Some(mut dice) = self.disorder(machine, n) else {
+            return;
+        };
+        if self.strikes(FaultId::Shuffle(machine.clone(), n)) {
+            for last in (1..messages.len()).rev() {
+                let other = usize::try_from(dice.below(last as u64 + 1)).unwrap_or(0);
+                messages.swap(last, other);
+            }
+        }
+    }
+
+    /// Queues keep no order: in some seeds one message in eight is out of it.
+    fn disorder(&self, machine: &Arc<str>, n: u64) -> Option<Dice> {
+        let mut dice = Dice::of(self.seed, &format!("disorder of {machine}"), n);
+        let is_orderly = Dice::of(self.seed, "disorder", MISHAPS).below(2) == 0;
+        (!is_orderly && dice.below(8) == 0).then_some(dice)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -21,6 +21,7 @@ mod program;
 mod run;
 mod shrink;
 mod trace;
+mod unrest;
 
 pub use faults::FaultId;
 pub use mutation::{MUTATIONS, Mutation, all_but};

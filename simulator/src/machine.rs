@@ -21,6 +21,8 @@ pub(crate) struct Machine {
     state: Mutex<State>,
     /// Told when it dies.
     died: Notify,
+    /// Told when it is to be stopped.
+    stop: Notify,
 }
 
 #[derive(Default)]
@@ -48,6 +50,7 @@ impl Machine {
             world: world.clone(),
             state: Mutex::new(state),
             died: Notify::new(),
+            stop: Notify::new(),
         })
     }
 
@@ -77,6 +80,21 @@ impl Machine {
         while !self.lock().is_dead {
             self.died.notified().await;
         }
+    }
+
+    /// Asks for a clean stop.
+    pub(crate) fn ask_to_stop(&self) {
+        self.stop.notify_one();
+    }
+
+    /// Waits until it is to be stopped.
+    pub(crate) async fn stop_asked(&self) {
+        self.stop.notified().await;
+    }
+
+    /// Sets its clock.
+    pub(crate) fn set_skew(&self, skew_ms: i64) {
+        self.lock().skew_ms = skew_ms;
     }
 
     /// Whether it is dead.

@@ -20,6 +20,7 @@ use crate::network::{Timers, World};
 use crate::plot::Plot;
 use crate::program::Gate;
 use crate::trace::Trace;
+use crate::unrest::unrest;
 
 /// Virtual time after which nothing goes wrong any more, in seconds.
 const FAULTS_SECONDS: u64 = 360;
@@ -113,6 +114,9 @@ fn settings(options: &Options) -> HubSettings {
     settings.max_queue_polling_interval = Duration::from_secs(2);
     settings.use_app_lease = false;
     settings.protections = options.protections;
+    // A purge takes the blobs of messages that are still in their queues along. What cannot be read
+    // is kept, so the hub would never be quiet; nothing else here fails in that way.
+    settings.poison_after = 3;
     if dice.below(4) == 0 {
         settings.partition_management = PartitionManagement::Safe;
     }
@@ -138,6 +142,7 @@ fn unusual(settings: &mut HubSettings, dice: &mut Dice) {
         settings.max_concurrent_activities = 2;
         settings.max_concurrent_orchestrators = 2;
         settings.session_cache_max_bytes = 20_000;
+        settings.control_queue_buffer_max_bytes = 60_000;
     }
 }
 
@@ -170,6 +175,8 @@ async fn whole(world: &Arc<World>, settings: &HubSettings, seed: u64) {
             .travels
             .spawn(incidents(world.clone(), posts.clone(), seed)),
     );
+    let unrest = unrest(world.clone(), settings.clone(), posts.clone(), seed);
+    drop(world.travels.spawn(unrest));
     drop(world.travels.spawn(calm(world.clone(), world.env.clone())));
     if Plot::of(seed) == Plot::Everything {
         let looking = look::keep_looking(world.clone(), settings.clone());
@@ -205,6 +212,10 @@ async fn tidy_up(world: &Arc<World>, settings: &HubSettings, adrift: Vec<Adrift>
             Adrift::Started(id) => client.end(&id).await,
             Adrift::Purged(id) => {
                 client.purge(&id).await;
+            }
+            Adrift::Rewound(id) => {
+                client.rewind(&id).await;
+                client.ended(&id).await;
             }
         }
     }

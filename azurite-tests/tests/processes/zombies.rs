@@ -94,5 +94,6 @@ async fn survives_a_zombie(manager: PartitionManagement) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_stood_still_does_no_harm() {
+    // covers: R5-06 R5-19 R5-23
     under_each_manager(survives_a_zombie).await;
 }

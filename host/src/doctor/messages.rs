@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::{HubOverview, PartitionOverview};
+use durabletask_azurestorage::wire::message::{self, Decoded};
 use durabletask_azurestorage::{TaskHub, TaskHubError};
+use durabletask_core::EventKind;
 use durabletask_storage::PeekedMessage;
 
 use super::Trouble;
@@ -44,6 +46,7 @@ pub(super) async fn unsettled(
             output::time(oldest)
         ));
     }
+    sentences.extend(beyond(hub, overview).await?);
     let troubles = sentences.into_iter().map(|sentence| Trouble {
         sentence,
         repair: None,
@@ -60,6 +63,36 @@ async fn peek(hub: &TaskHub, queue: &str) -> Result<Vec<PeekedMessage>, Failure>
     }
 }
 
+/// Control queues that the hub has from another partition count, with messages. Price: one queue
+/// request, and one for each of them.
+async fn beyond(hub: &TaskHub, overview: &HubOverview) -> Result<Vec<String>, Failure> {
+    let queues = &hub.account().queues;
+    let prefix = format!("{}-control-", hub.name().to_lowercase());
+    let mut sentences = Vec::new();
+    for queue in queues
+        .list_queues(&prefix)
+        .await
+        .map_err(TaskHubError::from)?
+    {
+        let mut partitions = overview.partitions.iter();
+        if partitions.any(|partition| partition.queue == queue) {
+            continue;
+        }
+        let messages = queues.count_messages(&queue).await;
+        let messages = messages.map_err(TaskHubError::from)?;
+        if messages > 0 {
+            let messages = output::count(messages, "message");
+            let count = hub.settings().partition_count;
+            sentences.push(format!(
+                "{messages} in {queue}, which no worker reads because the hub has {count} \
+                 partitions; set storageProvider.partitionCount back to what it was when they were \
+                 sent, or delete that queue if nobody waits for them"
+            ));
+        }
+    }
+    Ok(sentences)
+}
+
 fn unread(partition: &PartitionOverview) -> String {
     let messages = output::count(partition.messages.unwrap_or(0), "message");
     let remedy = match partition.next_owner() {
@@ -73,12 +106,39 @@ fn unread(partition: &PartitionOverview) -> String {
 fn returning(queue: &str, waiting: &[PeekedMessage]) -> Option<String> {
     let worst = waiting.iter().max_by_key(|message| message.dequeue_count)?;
     (worst.dequeue_count >= MANY_DELIVERIES).then(|| {
+        let (what, remedy) = described(&worst.text);
         format!(
-            "message {} in {queue} was received {} times since {} and is still there; its \
-             worker's log says why, and rust.poisonAfter sets such messages aside",
-            worst.id,
+            "{what} was received {} times from {queue} since {} and is still there; {remedy}",
             worst.dequeue_count,
             output::time(worst.inserted)
         )
     })
+}
+
+/// What a message is, without its payload, and what to do if it comes back time and again.
+fn described(text: &str) -> (String, &'static str) {
+    let decoded = message::from_queue_text(text).and_then(|json| message::decode(&json));
+    let logs = "the logs of the workers say why";
+    let data = match decoded {
+        Ok(Decoded::Message(data)) => data.message,
+        Ok(Decoded::InBlob { blob_name }) => return (format!("the message in {blob_name}"), logs),
+        Err(_) => {
+            let remedy = "with rust.poisonAfter workers set it aside";
+            return ("a message that cannot be read".to_owned(), remedy);
+        }
+    };
+    let name = match &data.event.kind {
+        EventKind::ExecutionStarted(started) => started.name.as_deref(),
+        EventKind::TaskScheduled(task) => task.name.as_deref(),
+        _ => None,
+    };
+    let kind = data.event.event_type().name();
+    let instance = &data.target.instance_id;
+    match name {
+        Some(name) => (
+            format!("{kind} {name} of instance {instance:?}"),
+            "register that name on every worker, or see in their logs how it crashes",
+        ),
+        None => (format!("{kind} of instance {instance:?}"), logs),
+    }
 }

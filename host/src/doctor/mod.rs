@@ -8,7 +8,7 @@ use std::io;
 use std::ops::ControlFlow;
 
 use durabletask_azurestorage::hub::{create_hub, hub_overview};
-use durabletask_azurestorage::{Finding, FindingKind, HubClient, SweepOptions, TaskHubError};
+use durabletask_azurestorage::{Finding, HubClient, SweepOptions, TaskHubError};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -121,6 +121,7 @@ async fn sweep(
 ) -> Result<String, Failure> {
     let options = SweepOptions {
         dry_run: !repair,
+        lost_tasks: true,
         ..SweepOptions::default()
     };
     let mut progress = Progress::new(out, client.hub().env(), "Looking");
@@ -129,8 +130,7 @@ async fn sweep(
         if let Some(finding) = finding {
             progress.clear();
             told = tell(finding, out);
-            let is_repairable = !matches!(finding.kind, FindingKind::Unreadable(_));
-            left.add(finding.is_repaired, is_repairable);
+            left.add(finding.is_repaired, finding.kind.is_repairable());
         }
         let words = format!("quiet instances, {} blobs", report.blobs);
         progress.at(report.instances, None, &words);
@@ -152,7 +152,7 @@ fn tell(finding: &Finding, out: Output) -> io::Result<()> {
         "instanceId": finding.instance_id,
         "problem": finding.kind.to_string(),
         "isRepaired": finding.is_repaired,
-        "isRepairable": !matches!(finding.kind, FindingKind::Unreadable(_)),
+        "isRepairable": finding.kind.is_repairable(),
     });
     let sentence = done_or_not(&finding.to_string(), finding.is_repaired);
     out.report(&json, &sentence)

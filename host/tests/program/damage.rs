@@ -109,6 +109,16 @@ async fn lose_messages(hub: &TaskHub) {
     assert_eq!(lost, 1);
 }
 
+/// Runs in virtual time, which begins in 2026, on a thread that is none of tokio's.
+fn in_january(work: impl AsyncFnOnce(Env) + Send) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let time = VirtualEnv::new(7);
+            time.block_on(work(time.env())).unwrap();
+        });
+    });
+}
+
 fn sorted(text: &str) -> Vec<&str> {
     let mut lines: Vec<_> = text.lines().collect();
     lines.sort_unstable();
@@ -118,19 +128,14 @@ fn sorted(text: &str) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_instance_and_blob_that_is_damaged_is_named_and_mended() {
     let desk = Desk::embedded("damaged");
-    std::thread::scope(|scope| {
-        // Virtual time is not for a thread of tokio.
-        scope.spawn(|| {
-            let time = VirtualEnv::new(7);
-            time.block_on(damage(&desk, time.env())).unwrap();
-        });
-    });
+    in_january(async |env| damage(&desk, env).await);
     let expected = [
         "instance \"asleep\": was rewound and never woken; a message wakes it",
         "instance \"behind\": has ended and its row does not say so; the row is brought up to date",
         "instance \"gone\": blob gone/history-1-Input.json.gz (1 bytes) is referred to by nothing; \
          it is deleted",
-        "instance \"lost\": is Pending and never ran; its start message is sent again",
+        "instance \"lost\": is Pending and never ran; its start message is sent again, which helps \
+         unless no worker knows its orchestrator",
     ];
     let ill = desk.run("doctor");
     assert_eq!(ill.code, 1, "{}", ill.err);
@@ -182,6 +187,42 @@ async fn well(desk: &Desk) {
     .await;
     let well = desk.run("doctor");
     assert_eq!((well.code, &*well.out), (0, ""), "{}", well.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_whose_activity_is_gone_is_named_terminated_and_restarted() {
+    let desk = Desk::embedded("waiting");
+    in_january(async |env| {
+        let hub = TaskHub::open(desk.settings(), &env).await.unwrap();
+        let client = HubClient::new(hub.clone());
+        // Nobody knows the activity, until its message is gone.
+        let ignorant = Worker::builder().orchestrator(broken).build().unwrap();
+        let ignorant = ignorant.start(&hub);
+        start(&client, "waits", "Broken").await;
+        env.sleep(Duration::from_secs(60)).await;
+        assert!(ignorant.stop().await.unwrap());
+        env.sleep(Duration::from_secs(600)).await;
+        let (queues, queue) = (&hub.account().queues, hub.names().work_item_queue());
+        let message = queues.get_messages(&queue, 1, 60).await.unwrap().remove(0);
+        queues
+            .delete_message(&queue, &message.handle)
+            .await
+            .unwrap();
+    });
+    let told = "instance \"waits\": activities it waits for are in no queue (1, the first is Break, \
+                task 0); terminate and restart it\n";
+    let ill = desk.run("doctor --repair");
+    assert_eq!((ill.code, &*ill.out), (1, told), "{}", ill.err);
+    let hub = desk.open(|_| {}).await;
+    let running = worker(&hub);
+    assert_eq!(desk.run("instances terminate waits --yes").code, 0);
+    let waited = desk.run("instances wait waits --timeout 60");
+    assert_eq!(waited.field("Status"), "Terminated", "{}", waited.err);
+    assert_eq!(desk.run("instances restart waits").out, "waits\n");
+    let waited = desk.run("instances wait waits --timeout 60");
+    assert_eq!(waited.field("Status"), "Failed", "{}", waited.err);
+    well(&desk).await;
+    assert!(running.stop().await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,7 +301,7 @@ async fn what_a_human_must_mend_is_told_with_the_remedy() {
         .await
         .unwrap();
     let control = names.control_queue(1);
-    let sent = account
+    account
         .queues
         .put_message(&control, "{", None)
         .await
@@ -283,20 +324,18 @@ async fn what_a_human_must_mend_is_told_with_the_remedy() {
         "1 message in desk-control-01, which no worker owns; start a worker"
     );
     assert!(
-        lines[1].starts_with("instance \"garbled\": cannot be looked at: "),
+        lines[2].starts_with("instance \"garbled\": cannot be looked at: "),
         "{}",
-        lines[1]
+        lines[2]
     );
     assert!(
-        lines[1].ends_with("if nobody can mend that, purge it"),
+        lines[2].ends_with("if nobody can mend that, purge it"),
         "{}",
-        lines[1]
+        lines[2]
     );
-    let returning = format!(
-        "message {} in desk-control-01 was received 10 times since ",
-        sent.handle.id
-    );
-    assert!(lines[2].starts_with(&returning), "{}", lines[2]);
+    let returning =
+        "a message that cannot be read was received 10 times from desk-control-01 since ";
+    assert!(lines[1].starts_with(returning), "{}", lines[1]);
     let remedy = "error: 3 things to mend; each line above says how\n";
     assert!(ill.err.ends_with(remedy), "{}", ill.err);
 
@@ -316,4 +355,19 @@ async fn what_a_human_must_mend_is_told_with_the_remedy() {
         "{}",
         ill.out
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_beyond_the_partition_count_are_told() {
+    let desk = Desk::embedded("stranded");
+    let hub = desk.open(|_| {}).await;
+    let (queues, queue) = (&hub.account().queues, "desk-control-07");
+    queues.create_queue(queue).await.unwrap();
+    assert_eq!(desk.run("doctor").code, 0, "nothing is in it");
+    queues.put_message(queue, "{}", None).await.unwrap();
+    let ill = desk.run("doctor");
+    let told = "1 message in desk-control-07, which no worker reads because the hub has 4 \
+                partitions; set storageProvider.partitionCount back";
+    assert!(ill.out.starts_with(told), "{}", ill.out);
+    assert_eq!(ill.code, 1);
 }

@@ -168,6 +168,17 @@ async fn instances_are_listed_rewound_restarted_and_purged() {
     );
     assert_eq!(run("instances purge a --yes").code, 4, "it is live");
     assert_eq!(run("instances purge f").code, 2);
+    let unset = run("instances purge --expired --dry-run");
+    assert_eq!(unset.code, 1);
+    assert!(unset.err.contains("nothing ever expires"), "{}", unset.err);
+    let retention = r#"{"extensions":{"durableTask":{"rust":{"retention":{"completed":"00:00:00","failed":"1.00:00:00"}}}}}"#;
+    std::fs::write(desk.folder.0.join("host.json"), retention).unwrap();
+    let expired = run("instances purge --expired --dry-run").out;
+    assert_eq!(
+        expired,
+        "2 instances (expired by rust.retention) would be purged.\n"
+    );
+    assert_eq!(run("instances purge --expired").code, 2);
     assert_eq!(run("instances purge f --prefix f --yes").code, 2);
     assert_eq!(run("instances purge f --yes --json").json()["instances"], 1);
     let dry = run("instances purge --status Completed --dry-run");

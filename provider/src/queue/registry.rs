@@ -148,7 +148,7 @@ impl HeldMessages {
     /// Whether control messages in memory are below both limits (chapter 02 §3.8).
     pub(crate) fn has_room(&self, limits: BufferLimits) -> bool {
         self.0.buffered.load(Ordering::Acquire) < limits.count
-            && self.0.buffered_bytes.load(Ordering::Acquire) < limits.bytes
+            && self.buffered_bytes() < limits.bytes
     }
 
     /// Waits for room, which comes when messages are settled.
@@ -166,6 +166,11 @@ impl HeldMessages {
     /// Control messages that count against the buffer threshold.
     pub(crate) fn buffered(&self) -> usize {
         self.0.buffered.load(Ordering::Acquire)
+    }
+
+    /// Bytes of those messages.
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        self.0.buffered_bytes.load(Ordering::Acquire)
     }
 
     /// Messages held, and renewals planned.

@@ -18,7 +18,7 @@ pub(crate) struct Judged {
     pub(crate) accepted: Vec<Inbound>,
     /// Answers that history does not expect yet; put back with back-off.
     pub(crate) early: Vec<Inbound>,
-    /// Messages that history holds already; deleted.
+    /// Messages that history holds already, or held before a rewind; deleted.
     pub(crate) known: Vec<Inbound>,
 }
 
@@ -27,7 +27,9 @@ pub(crate) fn judge(state: &RuntimeState, batch: Vec<Inbound>, protections: Prot
     let mut judged = Judged::default();
     let is_starting = batch.iter().any(Inbound::is_start);
     for inbound in batch {
-        if protections.held_back_answers && is_early(state, is_starting, &inbound) {
+        if state.is_rewound(&inbound.message().event, inbound.data.episode) {
+            judged.known.push(inbound);
+        } else if protections.held_back_answers && is_early(state, is_starting, &inbound) {
             judged.early.push(inbound);
         } else if protections.duplicate_drop && is_known(state, &inbound) {
             judged.known.push(inbound);
@@ -48,8 +50,11 @@ fn is_early(state: &RuntimeState, is_starting: bool, inbound: &Inbound) -> bool 
     let is_stray = !is_starting
         && state.started().is_none()
         && inbound.held.dequeue_count() > MAX_HELD_BACK_DELIVERIES;
+    // What has ended expects nothing any more: its last episode may have run again without that
+    // task. .NET puts such an answer back for ever.
+    let has_ended = state.status().is_terminal();
     // A split timer answers no task; .NET writes it to force another episode.
-    !is_stray && task >= 0 && !state.has_event_with_id(task)
+    !is_stray && !has_ended && task >= 0 && !state.has_event_with_id(task)
 }
 
 /// Whether history holds the message already: it came back because its delete did not happen.
@@ -64,7 +69,7 @@ fn is_known(state: &RuntimeState, inbound: &Inbound) -> bool {
         | EventKind::ExecutionResumed { .. } => {
             inbound.held.dequeue_count() > 1 && state.holds_same_event(event)
         }
-        _ => state.holds_answer(event) || state.is_rewound(event, inbound.data.episode),
+        _ => state.holds_answer(event),
     }
 }
 

@@ -33,16 +33,19 @@ impl Driver {
     }
 
     /// A parent that starts a finished child again did not commit the first call, and may have lost
-    /// its answer: answers that no history expects are thrown away in the end. So it is told once
-    /// more; one that it has already, it drops. One queue transaction, only for such a start.
+    /// its answer: answers that no history expects are thrown away in the end. A child that is woken
+    /// after a rewind and has ended had not committed its failure when it was rewound, or has run
+    /// before its parent was. So the parent is told once more; what it has already, it drops. One
+    /// queue transaction, only for such messages.
     async fn answer_again(
         &self,
         state: &RuntimeState,
         messages: &[Inbound],
     ) -> Result<(), TaskHubError> {
-        let is_call = |m: &Inbound| {
-            let started = m.message().event.as_started();
-            started.is_some_and(|started| started.parent.is_some())
+        let is_call = |m: &Inbound| match &m.message().event.kind {
+            EventKind::ExecutionStarted(started) => started.parent.is_some(),
+            EventKind::Generic { .. } => m.execution_id().is_none(),
+            _ => false,
         };
         if !messages.iter().any(is_call) {
             return Ok(());

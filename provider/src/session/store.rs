@@ -429,10 +429,10 @@ impl SessionStore {
         }
     }
 
-    /// All sessions, and the bytes of those that are idle.
-    pub(crate) fn sizes(&self) -> (usize, usize) {
+    /// All sessions, and the bytes of those that are idle and of the others.
+    pub(crate) fn sizes(&self) -> (usize, usize, usize) {
         let inner = self.lock();
-        (inner.sessions.len(), inner.idle_bytes)
+        (inner.sessions.len(), inner.idle_bytes, inner.busy_bytes)
     }
 
     /// Sessions with work under way, and idle ones in memory.

@@ -8,6 +8,7 @@
 //! [`HubClient::purge_expired`](crate::HubClient::purge_expired) from a program of your own.
 
 mod finding;
+mod lost_task;
 mod orphans;
 pub(crate) mod pace;
 mod retention;

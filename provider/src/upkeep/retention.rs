@@ -10,14 +10,16 @@ use crate::wire::filter;
 
 impl HubClient {
     /// Purges the instances that have ended and not changed for longer than `retention` keeps
-    /// them; nothing if it names no age. `on_progress` as in [`HubClient::purge_matching`]: the
+    /// them, or with `dry_run` only counts them; nothing if it names no age. `on_progress` as in [`HubClient::purge_matching`]: the
     /// report is of one status after the other. Price as there, per status.
     pub async fn purge_expired(
         &self,
         retention: &RetentionSettings,
+        dry_run: bool,
         mut on_progress: impl FnMut(&PurgeReport) -> ControlFlow<()>,
     ) -> Result<Vec<PurgeReport>, TaskHubError> {
         let options = PurgeOptions {
+            dry_run,
             max_instances_per_second: retention.max_instances_per_second,
             ..PurgeOptions::default()
         };

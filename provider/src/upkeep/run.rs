@@ -27,7 +27,9 @@ impl WorkerContext {
         let mut pause = retention.interval.min(FIRST_DELAY);
         while self.wait_for_upkeep(pause).await {
             pause = retention.interval;
-            let purged = client.purge_expired(&retention, |_| self.may_go_on()).await;
+            let purged = client
+                .purge_expired(&retention, false, |_| self.may_go_on())
+                .await;
             match purged {
                 Ok(reports) => {
                     let instances: u64 = reports.iter().map(|r| r.removed.instances).sum();

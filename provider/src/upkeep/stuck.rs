@@ -1,12 +1,13 @@
 //! Instances that stand still for no good reason.
 
 use durabletask_core::{
-    EventKind, EventType, ExecutionStarted, HistoryEvent, OrchestrationInstance, Tags, TaskMessage,
+    EventKind, EventType, ExecutionStarted, HistoryEvent, OrchestrationInstance,
+    OrchestrationStatus, Tags, TaskMessage,
 };
 use durabletask_storage::{Condition, Row, Write};
 
 use super::finding::{Finding, FindingKind};
-use super::sweep::MIN_QUIET;
+use super::sweep::{MIN_QUIET, SweepOptions};
 use crate::HubClient;
 use crate::TaskHub;
 use crate::error::TaskHubError;
@@ -20,7 +21,7 @@ impl HubClient {
     pub(super) async fn look_at(
         &self,
         row: &Row,
-        dry_run: bool,
+        options: &SweepOptions,
     ) -> Result<Option<Finding>, TaskHubError> {
         let hub = self.hub();
         let row = InstanceRow::from_row(row).map_err(|source| {
@@ -40,16 +41,26 @@ impl HubClient {
         } else if row.is_pending() && hub.asleep(id, execution_id).await?.is_some() {
             FindingKind::SleepingRewind
         } else {
-            return Ok(None);
+            let is_running = row.runtime_status == Some(OrchestrationStatus::Running);
+            if !is_running || !options.lost_tasks {
+                return Ok(None);
+            }
+            match hub.lost_tasks(&row, execution_id).await? {
+                Some(lost) => lost,
+                None => return Ok(None),
+            }
         };
-        let is_repaired = !dry_run
+        let is_repaired = !options.dry_run
+            && found.is_repairable()
             && match found {
                 FindingKind::LostStart => hub.start_again(id, execution_id).await?,
                 FindingKind::StaleStatus => hub.repair(id).await?,
                 _ if hub.claim(&row).await? => {
                     let data = Some("woken by the sweeper after a rewind".to_owned());
-                    let wake = EventKind::Generic { data };
-                    self.send_to_any(id, wake).await?;
+                    for leaf in hub.asleep_below(vec![id.clone()], Vec::new()).await? {
+                        let data = data.clone();
+                        self.send_to_any(&leaf, EventKind::Generic { data }).await?;
+                    }
                     true
                 }
                 _ => false,

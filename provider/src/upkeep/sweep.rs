@@ -26,6 +26,9 @@ pub struct SweepOptions {
     pub dry_run: bool,
     /// Instances and blobs looked at per second, at most; 0 means without limit. Default 100.
     pub max_items_per_second: u32,
+    /// Look for running instances whose activities are in no queue, at the price of one to four
+    /// transactions more for each quiet instance. Default false.
+    pub lost_tasks: bool,
 }
 
 impl Default for SweepOptions {
@@ -33,6 +36,7 @@ impl Default for SweepOptions {
         Self {
             dry_run: false,
             max_items_per_second: DEFAULT_ITEMS_PER_SECOND,
+            lost_tasks: false,
         }
     }
 }
@@ -42,6 +46,7 @@ impl From<&SweeperSettings> for SweepOptions {
         Self {
             dry_run: false,
             max_items_per_second: settings.max_items_per_second,
+            lost_tasks: false,
         }
     }
 }
@@ -124,7 +129,7 @@ impl Sweep<'_> {
             let row = row?;
             self.pace.turn().await;
             self.report.instances += 1;
-            let finding = match self.client.look_at(&row, self.options.dry_run).await {
+            let finding = match self.client.look_at(&row, self.options).await {
                 Ok(finding) => finding,
                 Err(
                     problem @ (TaskHubError::Unreadable { .. } | TaskHubError::MissingBlob { .. }),

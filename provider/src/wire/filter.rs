@@ -104,6 +104,20 @@ pub fn events_of_type(instance_id: &str, execution_id: &str, event: EventType) -
     Query::filter(format!("{execution} and {event}"))
 }
 
+/// The activities of an execution and their answers, without payloads, for upkeep.
+pub fn task_events(instance_id: &str, execution_id: &str) -> Query {
+    use EventType::{TaskCompleted, TaskFailed, TaskScheduled};
+    let events = [TaskScheduled, TaskCompleted, TaskFailed].map(EventType::name);
+    let mut clauses = vec![of_execution(instance_id, execution_id)];
+    clauses.extend(any_of("EventType", events.into_iter()));
+    let columns = ["EventType", "EventId", "TaskScheduledId", "Name"];
+    Query {
+        filter: join(&clauses),
+        select: columns.map(str::to_owned).to_vec(),
+        ..Query::default()
+    }
+}
+
 /// Status of one instance; `$select` without input unless it is wanted (§6.3).
 pub fn instance(instance_id: &str, fetch_input: bool) -> Query {
     Query {

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use durabletask_azurestorage::hub::{HubSettings, RetentionSettings};
+use durabletask_azurestorage::wire::names;
 use durabletask_azurestorage::{
     Finding, FindingKind, HubWorker, StartOptions, SweepOptions, SweepReport,
 };
@@ -12,7 +13,7 @@ use durabletask_storage::{Condition, PutCondition, Row, Write};
 
 use crate::hub::{CALL, TestHub, run};
 use crate::rewind::{failed_family, puts};
-use crate::support::{HelloSequence, SayHello, start_worker};
+use crate::support::{Brittle, HelloSequence, SayHello, start_worker};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -21,6 +22,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 async fn sweep(hub: &TestHub, dry_run: bool) -> Vec<String> {
     let options = SweepOptions {
         dry_run,
+        lost_tasks: true,
         ..SweepOptions::default()
     };
     let mut found = Vec::new();
@@ -31,11 +33,14 @@ async fn sweep(hub: &TestHub, dry_run: bool) -> Vec<String> {
             is_repaired,
         }) = finding
         {
-            assert_ne!(*is_repaired, dry_run, "{kind}");
+            assert_eq!(*is_repaired, !dry_run && kind.is_repairable(), "{kind}");
             found.push(match kind {
                 FindingKind::LostStart => format!("start {instance_id}"),
                 FindingKind::SleepingRewind => format!("rewind {instance_id}"),
                 FindingKind::StaleStatus => format!("status {instance_id}"),
+                FindingKind::LostTask { name, count, .. } => {
+                    format!("{count} {name} of {instance_id}")
+                }
                 FindingKind::OrphanedBlob { blob, .. } => format!("blob {blob}"),
                 other => format!("{other} {instance_id}"),
             });
@@ -56,7 +61,7 @@ fn worker(hub: &TestHub) -> HubWorker {
 async fn lose_messages(hub: &TestHub, instance_id: &str) -> Vec<String> {
     let names = hub.hub.names();
     let count = hub.hub.settings().partition_count;
-    let partition = durabletask_azurestorage::wire::names::partition_of(instance_id, count);
+    let partition = names::partition_of(instance_id, count);
     let (queue, queues) = (names.control_queue(partition), &hub.account.queues);
     let mut texts = Vec::new();
     for message in queues.get_messages(&queue, 32, 60).await.unwrap() {
@@ -224,6 +229,41 @@ fn a_rewind_that_was_cut_off_is_woken() {
         woken.sort();
         assert_eq!(woken, ["c", "p"]);
         assert!(sweep(&hub, false).await.is_empty());
+    });
+}
+
+#[test]
+fn activities_whose_messages_are_gone_are_named() {
+    run(async |env| {
+        let hub = TestHub::new(&env, "gone").await;
+        let crashing = Brittle {
+            broken_activity: true,
+            ..Brittle::default()
+        };
+        let worker = start_worker(&hub.hub, "worker", HelloSequence, crashing);
+        start(&hub, "i", None).await;
+        env.sleep(30 * MINUTE).await;
+        assert!(
+            sweep(&hub, false).await.is_empty(),
+            "it comes back for ever"
+        );
+        assert!(worker.stop().await.unwrap());
+        env.sleep(11 * MINUTE).await;
+        let (queues, work_items) = (&hub.account.queues, hub.hub.names().work_item_queue());
+        let lost = queues.get_messages(&work_items, 1, 60).await.unwrap();
+        queues
+            .delete_message(&work_items, &lost[0].handle)
+            .await
+            .unwrap();
+        assert_eq!(sweep(&hub, false).await, ["1 SayHello of i"]);
+        // The answer might be among these, for a while.
+        let names = hub.hub.names();
+        let partition = names::partition_of("i", hub.hub.settings().partition_count);
+        let control = names.control_queue(partition);
+        queues.put_message(&control, "other", None).await.unwrap();
+        assert!(sweep(&hub, false).await.is_empty());
+        env.sleep(DAY).await;
+        assert_eq!(sweep(&hub, false).await, ["1 SayHello of i"]);
     });
 }
 

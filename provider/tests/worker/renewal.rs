@@ -10,7 +10,8 @@ use crate::support::world::{on_hub, on_hub_with, scripts, settings};
 #[test]
 fn what_is_held_is_renewed_at_a_third_and_deleted_with_the_last_receipt() {
     // covers: C02-9
-    // A third instead of .NET's 30 s (design.md §9): whatever the timeout, two renewals may fail.
+    // Deviation: a third of the timeout instead of .NET's 30 s (design.md §9), that is 100 s by
+    // default; whatever the timeout, two renewals may fail.
     on_hub(1, |world| async move {
         let alpha = world.start("alpha", scripts());
         world.begin("one", "Sleepy", None).await;
@@ -35,6 +36,7 @@ fn what_is_held_is_renewed_at_a_third_and_deleted_with_the_last_receipt() {
 
 #[test]
 fn messages_that_wait_for_a_slot_are_renewed_too() {
+    // covers: C02-9
     let mut settings = settings();
     settings.max_concurrent_orchestrators = 1;
     on_hub_with(1, settings, |world| async move {

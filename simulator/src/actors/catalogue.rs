@@ -2,7 +2,7 @@
 
 use durabletask_core::OrchestrationStatus;
 
-use super::Actor;
+use super::{Actor, Adrift};
 use crate::client::{Answer, Start, short};
 use crate::notes::Notes;
 
@@ -200,7 +200,7 @@ impl Actor {
                 break;
             }
             if let Answer::GivenUp = self.client.rewind(&self.id).await {
-                // The sweeper must wake it, and it may fail once more.
+                self.adrift.push(Adrift::Rewound(self.id.clone()));
                 return;
             }
         }

@@ -17,7 +17,7 @@ use durabletask_storage::{
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
 
-use crate::faults::{Fate, Faults};
+use crate::faults::{Fate, Faults, Mishap};
 use crate::history::HistoryWatch;
 use crate::machine::Machine;
 use crate::trace::Trace;
@@ -100,6 +100,58 @@ impl Network {
         act: impl Fn(Arc<World>) -> BoxFuture<'static, Result<T>> + Send + Sync + 'static,
     ) -> Result<T> {
         let n = self.sequence.fetch_add(1, Ordering::Relaxed);
+        let mishap = self.world.faults.mishap(&self.machine.name, n);
+        if let Some((mishap, true)) = mishap {
+            self.suffer(n, mishap).await;
+        }
+        let answer = self.travel(n, operation, resource, act).await;
+        if let Some((mishap, false)) = mishap {
+            self.suffer(n, mishap).await;
+        }
+        answer
+    }
+
+    /// The number of the request that is made next.
+    fn next_number(&self) -> u64 {
+        self.sequence.load(Ordering::Relaxed)
+    }
+
+    /// For how long a message that is sent next is out of sight.
+    fn delayed(&self, wanted: Option<u32>) -> Option<u32> {
+        let faults = &self.world.faults;
+        let delay = faults.delay(&self.machine.name, self.next_number());
+        let seconds = delay.map(|delay| u32::try_from(delay.as_secs()).unwrap_or(0));
+        seconds.map_or(wanted, |seconds| {
+            Some(wanted.unwrap_or(0).saturating_add(seconds))
+        })
+    }
+
+    /// Lets something befall the machine, at its request of that number.
+    async fn suffer(&self, n: u64, mishap: Mishap) {
+        let machine = &self.machine;
+        self.world
+            .trace
+            .step(&machine.name, format_args!("at #{n} {mishap:?}"));
+        match mishap {
+            Mishap::Dies => {
+                machine.kill();
+                std::future::pending::<()>().await;
+            }
+            Mishap::Stalls(time, clock_counts) => {
+                machine.freeze(time, clock_counts);
+                self.world.env.sleep(time).await;
+            }
+            Mishap::Stops => machine.ask_to_stop(),
+        }
+    }
+
+    async fn travel<T: Send + 'static>(
+        &self,
+        n: u64,
+        operation: Operation,
+        resource: &str,
+        act: impl Fn(Arc<World>) -> BoxFuture<'static, Result<T>> + Send + Sync + 'static,
+    ) -> Result<T> {
         let fate = self.world.faults.fate(&self.machine.name, n, operation);
         let step = format!("#{n} {operation} {resource}");
         self.world

@@ -55,6 +55,7 @@ impl Queues for Network {
     ) -> Result<SentMessage> {
         let own_queue = queue.to_owned();
         let own_text = text.to_owned();
+        let invisible_seconds = self.delayed(invisible_seconds);
         self.request(Operation::PutMessage, queue, move |world| {
             let own_queue = own_queue.clone();
             let own_text = own_text.clone();
@@ -79,7 +80,8 @@ impl Queues for Network {
         invisible_seconds: u32,
     ) -> Result<Vec<ReceivedMessage>> {
         let own_queue = queue.to_owned();
-        self.request(Operation::GetMessages, queue, move |world| {
+        let n = self.next_number();
+        let received = self.request(Operation::GetMessages, queue, move |world| {
             let own_queue = own_queue.clone();
             Box::pin(async move {
                 world
@@ -88,8 +90,11 @@ impl Queues for Network {
                     .get_messages(&own_queue, count, invisible_seconds)
                     .await
             })
-        })
-        .await
+        });
+        let mut messages = received.await?;
+        let faults = &self.world.faults;
+        faults.shuffle(&self.machine.name, n, &mut messages);
+        Ok(messages)
     }
 
     async fn peek_messages(&self, queue: &str, count: u32) -> Result<Vec<PeekedMessage>> {

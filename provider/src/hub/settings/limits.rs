@@ -77,6 +77,16 @@ impl HubSettings {
     fn limits(&self) -> Vec<Limit> {
         let mut limits = self.counts();
         limits.extend(self.spans());
+        limits.push(Limit {
+            key: "rust.workerId",
+            value: self.worker_id.clone().unwrap_or_default(),
+            // Owner columns with an empty name belong to somebody called "" (§5.3.1).
+            holds: self
+                .worker_id
+                .as_ref()
+                .is_none_or(|id| !id.trim().is_empty()),
+            allowed: "a name that no other live worker has".to_owned(),
+        });
         limits
     }
 
@@ -153,7 +163,12 @@ impl HubSettings {
         let blobs = self.partition_management != PartitionManagement::Table;
         // Blob leases last 15 to 60 s on the service; a lease must outlast the pause between two
         // renewals.
-        let shortest = self.lease_acquire_interval + Duration::from_millis(1);
+        let longest_pause = if blobs {
+            self.lease_acquire_interval.max(self.lease_renew_interval)
+        } else {
+            self.lease_acquire_interval
+        };
+        let shortest = longest_pause.saturating_add(Duration::from_millis(1));
         let (low, high) = if blobs {
             (shortest.max(seconds(15)), seconds(60))
         } else {
