@@ -242,6 +242,11 @@ impl Actor {
         } else {
             1
         };
+        self.rewinds_until_it_runs(&program, rewinds).await;
+    }
+
+    /// Rewinds an instance, so often at most, and waits for its end.
+    async fn rewinds_until_it_runs(&mut self, program: &Program, rewinds: u32) {
         for _ in 0..rewinds {
             if let Answer::GivenUp = self.client.rewind(&self.id).await {
                 self.adrift.push(Adrift::Rewound(self.id.clone()));
@@ -252,6 +257,6 @@ impl Actor {
                 break;
             }
         }
-        self.client.completed(&self.id, &program).await;
+        self.client.completed(&self.id, program).await;
     }
 }

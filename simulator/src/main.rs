@@ -1,6 +1,7 @@
 //! `simulate --seeds 0..1000` looks for seeds that break a promise; `simulate --seed 7 --trace`
 //! shows what happened in one.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -28,6 +29,9 @@ struct Arguments {
     /// held-back-answers, start-deduplication, commit-order, unknown-outcomes, fresh-verdicts.
     #[arg(long, value_parser = protections)]
     without: Option<Protections>,
+    /// Let nothing go wrong.
+    #[arg(long)]
+    calm: bool,
     /// Do not look for fewer faults that still make a seed fail.
     #[arg(long)]
     no_shrink: bool,
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
     let mut faults = 0;
     for seed in seeds {
         let options = Options {
+            only: arguments.calm.then(BTreeSet::new),
             protections: arguments.without.unwrap_or_default(),
             ..Options::seed(seed)
         };

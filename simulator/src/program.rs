@@ -25,6 +25,8 @@ pub(crate) enum Step {
     Children(Vec<Vec<Step>>),
     /// Calls an activity that fails until the gate of that name is opened.
     Gate(String),
+    /// The same while activities run and a timer of so many seconds waits.
+    GateAmid(String, Vec<u32>, u32),
     /// Sends the event of that number to this instance itself, and waits for it.
     Echo(u32),
     /// Calls an activity with a text of so many characters, which comes back.
@@ -122,6 +124,10 @@ fn expected_of(step: &Step) -> Vec<String> {
             .map(|steps| Program::new(steps.clone()).expected().join("+"))
             .collect(),
         Step::Gate(name) => vec![name.clone()],
+        Step::GateAmid(name, numbers, _) => {
+            let calls = numbers.iter().map(|n| format!("a{n}"));
+            calls.chain([name.clone()]).collect()
+        }
         Step::Large(chars) => vec![large_text(*chars)],
         Step::Anew => Vec::new(),
     }
@@ -172,6 +178,17 @@ fn run(ctx: &OrchestrationContext, step: Step) -> BoxFuture<'_, Result<Vec<Strin
                 yielded.into_iter().map(|one| one.join("+")).collect()
             }
             Step::Gate(name) => vec![ctx.call_by_name::<String>("Gate", name).await?],
+            Step::GateAmid(name, numbers, seconds) => {
+                let timer = ctx.timer(Duration::from_secs(seconds.into()));
+                let calls = numbers
+                    .iter()
+                    .map(|n| ctx.call_by_name::<String>("Work", n));
+                let gate = ctx.call_by_name::<String>("Gate", name);
+                let all = calls.chain([gate]).collect::<Vec<_>>();
+                let yielded = ctx.try_join_all(all).await?;
+                timer.await;
+                yielded
+            }
             Step::Large(chars) => vec![ctx.call(repeat, large_text(chars)).await?],
             Step::Anew => Vec::new(),
         })

@@ -59,6 +59,12 @@ impl PurgeTarget<'_> {
             && !self.may_be_newer(blob)
     }
 
+    fn changed(&self) -> TaskHubError {
+        TaskHubError::ChangedMeanwhile {
+            instance_id: self.instance_id.to_owned(),
+        }
+    }
+
     /// Whether the blob may belong to an execution that was started after the instance row was
     /// read. Messages to the finished one may come at any time and go with it.
     fn may_be_newer(&self, blob: &BlobInfo) -> bool {
@@ -81,7 +87,7 @@ impl TaskHub {
     /// not hit the rows of an instance that was created anew.
     ///
     /// Price: one table transaction per 1,000 history rows to find them and one per 100 to delete
-    /// them, one for the instance row; one blob transaction per page of the list (two lists if the
+    /// them, one for the instance row, and another one if history is younger than it; one blob transaction per page of the list (two lists if the
     /// id has characters that are escaped) and one per blob.
     pub(crate) async fn purge_target(
         &self,
@@ -136,6 +142,7 @@ impl TaskHub {
             let tables = &self.account().tables;
             let page = tables.query(&self.tables().history, &asked).await?;
             counts.storage_requests += 1;
+            self.check_still_finished(target, &page.rows).await?;
             query = page.continuation.map(|continuation| Query {
                 continuation: Some(continuation),
                 ..asked
@@ -148,6 +155,27 @@ impl TaskHub {
             }
         }
         Ok(counts)
+    }
+
+    /// Fails if rows that were listed belong to an execution that was started after the instance row
+    /// was read: then that row has changed. Only rows younger than it can; else this costs nothing,
+    /// and for them one table transaction.
+    async fn check_still_finished(
+        &self,
+        target: &PurgeTarget<'_>,
+        listed: &[Row],
+    ) -> Result<(), TaskHubError> {
+        let Some(row) = target.row.filter(|_| !target.force) else {
+            return Ok(());
+        };
+        if listed.iter().all(|listed| listed.written <= row.written) {
+            return Ok(());
+        }
+        let now = self.instance_row(target.instance_id, false).await?;
+        if now.is_some_and(|now| now.etag != row.etag) {
+            return Err(target.changed());
+        }
+        Ok(())
     }
 
     /// All at once; where one row is missing or changed, one by one.
@@ -233,9 +261,7 @@ fn delete(row: &Row) -> Write {
 
 fn refused(target: &PurgeTarget<'_>, error: StorageError) -> TaskHubError {
     if error.is_conflict() {
-        TaskHubError::ChangedMeanwhile {
-            instance_id: target.instance_id.to_owned(),
-        }
+        target.changed()
     } else {
         error.into()
     }

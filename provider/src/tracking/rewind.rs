@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use durabletask_core::episode::is_derived_id;
 use durabletask_core::{EventType, OrchestrationStatus};
 use durabletask_storage::{Condition, ErrorKind, Row, StorageError, Write};
 use futures::FutureExt;
@@ -33,9 +34,9 @@ pub(crate) struct Asleep {
 
 impl TaskHub {
     /// Takes the failures out of an instance's history, children first. Each row is replaced under
-    /// the ETag that was read; the sentinel is not touched. Price: two table transactions, two or
-    /// three per failure, one for the instance row, which was read before; the same and that read
-    /// for every failed descendant.
+    /// the ETag that was read; the sentinel is not touched. Price: three table transactions, two or
+    /// three per failure, one or two per decision without an answer, one for the instance row, which
+    /// was read before; the same and that read for every failed descendant.
     ///
     /// Where the chapter's algorithm breaks off in the middle (a decision whose row an interrupted
     /// rewind has rewritten already), this one goes on.
@@ -85,6 +86,7 @@ impl TaskHub {
                 }
                 self.replace_row(failure, rewound::blank).await?;
             }
+            self.redo_unanswered(instance_id, &execution_id).await?;
             self.show_rewound(instance_id, row).await?;
             if has_child {
                 return Ok(());
@@ -93,11 +95,44 @@ impl TaskHub {
             if !has_task {
                 // Perhaps an interrupted rewind dealt with them, and nobody woke the children.
                 let children = self.rewound_children(instance_id, &execution_id).await?;
-                rewound.leaves.extend(self.asleep_below(children).await?);
+                let asleep = self.asleep_below(Vec::new(), children).await?;
+                rewound.leaves.extend(asleep);
             }
             Ok(())
         }
         .boxed()
+    }
+
+    /// Takes decisions without an answer out of the replay, so that they are made again: an answer
+    /// that came while the instance was Failed was dropped, and nobody sends it again. .NET leaves
+    /// them, and such an instance waits for ever. What still runs is done twice at worst. Children
+    /// with random execution ids are left while they run: started again they would run anew.
+    async fn redo_unanswered(
+        &self,
+        instance_id: &str,
+        execution_id: &str,
+    ) -> Result<(), TaskHubError> {
+        let query = filter::history(instance_id, Some(execution_id));
+        let rows = self.query_all(&self.tables().history, query).await?;
+        for row in rewound::unanswered(rows) {
+            if let Ok(child) = rewound::child_of(&row)
+                && !self.may_start_again(child).await?
+            {
+                continue;
+            }
+            self.replace_row(row, rewound::blank).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a child that is started once more does no more than answer once more.
+    async fn may_start_again(&self, child: &str) -> Result<bool, TaskHubError> {
+        let row = self.instance_row(child, false).await?;
+        Ok(row.is_some_and(|row| {
+            row.runtime_status
+                .is_some_and(OrchestrationStatus::is_terminal)
+                || row.execution_id.as_deref().is_some_and(is_derived_id)
+        }))
     }
 
     /// Makes the row of an instance whose history was rewound Pending, over the version that was
@@ -204,30 +239,45 @@ impl TaskHub {
         Ok(Some(Asleep { children }))
     }
 
-    /// That instance and its rewound descendants, as far as they sleep.
+    /// Those instances and their rewound descendants, as far as they sleep; also rewound children
+    /// that have ended: should they have done so before their parent was rewound, their answer was
+    /// thrown away, and a wake-up lets them give it again.
     pub(crate) async fn asleep_below(
         &self,
         mut pending: Vec<String>,
+        mut children: Vec<String>,
     ) -> Result<Vec<String>, TaskHubError> {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
-        while let Some(instance_id) = pending.pop() {
+        loop {
+            let (instance_id, is_child) = match (pending.pop(), children.pop()) {
+                (Some(instance_id), child) => {
+                    children.extend(child);
+                    (instance_id, false)
+                }
+                (None, Some(child)) => (child, true),
+                (None, None) => return Ok(found),
+            };
             if !seen.insert(instance_id.clone()) {
                 continue;
             }
             let row = self.instance_row(&instance_id, false).await?;
-            let Some(row) = row.filter(instance_row::InstanceRow::is_pending) else {
+            let status = row.as_ref().and_then(|row| row.runtime_status);
+            if is_child && status.is_some_and(OrchestrationStatus::is_terminal) {
+                found.push(instance_id);
+                continue;
+            }
+            let Some(row) = row.filter(InstanceRow::is_pending) else {
                 continue;
             };
             let Some(execution_id) = row.execution_id else {
                 continue;
             };
             if let Some(asleep) = self.asleep(&instance_id, &execution_id).await? {
-                pending.extend(asleep.children);
+                children.extend(asleep.children);
                 found.push(instance_id);
             }
         }
-        Ok(found)
     }
 
     async fn rewound_children(

@@ -1,7 +1,9 @@
 //! History rows before and after a rewind (chapter 03 §7.3). Rows are changed in place, so that
 //! columns which this program does not know survive.
 
-use durabletask_core::{EventType, OrchestrationStatus};
+use std::collections::BTreeSet;
+
+use durabletask_core::{EventType, FIRE_AND_FORGET_TAG, OrchestrationStatus};
 use durabletask_storage::Row;
 
 use super::{WireError, columns, history_row};
@@ -49,6 +51,38 @@ pub fn mark(row: &mut Row) -> Result<(), WireError> {
 pub fn is_marked(row: &Row) -> bool {
     row.get_str("Reason")
         .is_some_and(|reason| reason.starts_with(REWOUND))
+}
+
+/// Decisions of an execution that have no answer and are not waiting for a child that is rewound
+/// with it. Nobody waits for a child that was started without.
+pub fn unanswered(rows: Vec<Row>) -> Vec<Row> {
+    use EventType::{
+        SubOrchestrationCompleted, SubOrchestrationCreated, SubOrchestrationFailed, TaskCompleted,
+        TaskFailed, TaskScheduled, TimerCreated, TimerFired,
+    };
+    let id = |row: &Row, column| columns::int(row, column).ok().flatten();
+    let answered: BTreeSet<i32> = rows
+        .iter()
+        .filter_map(|row| match history_row::event_type(row).ok()? {
+            TaskCompleted | TaskFailed | SubOrchestrationCompleted | SubOrchestrationFailed => {
+                id(row, "TaskScheduledId")
+            }
+            TimerFired => id(row, "TimerId"),
+            _ => None,
+        })
+        .collect();
+    let is_open = |row: &Row| {
+        let is_decision = matches!(
+            history_row::event_type(row),
+            Ok(TaskScheduled | SubOrchestrationCreated | TimerCreated)
+        );
+        let tags = row.get_str("Tags").unwrap_or_default();
+        is_decision
+            && !is_marked(row)
+            && !tags.contains(FIRE_AND_FORGET_TAG)
+            && id(row, "EventId").is_some_and(|id| !answered.contains(&id))
+    };
+    rows.into_iter().filter(is_open).collect()
 }
 
 /// The child that a `SubOrchestrationInstanceCreated` row started.

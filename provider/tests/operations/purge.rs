@@ -200,6 +200,9 @@ fn an_instance_started_again_meanwhile_is_kept() {
                     row
                 })
                 .await;
+                let mut event = Row::new("i", format!("{:016X}", 0));
+                event.set("ExecutionId", "new");
+                hub.put_row(&hub.history(), event).await;
                 let container = hub.hub.names().large_message_container();
                 hub.put_blob(&container, "i/message-2-ExecutionStarted.json.gz")
                     .await;
@@ -212,6 +215,9 @@ fn an_instance_started_again_meanwhile_is_kept() {
             assert_eq!(hub.blobs().await, ["i/message-2-ExecutionStarted.json.gz"]);
             let status = hub.client.status("i").await.unwrap().unwrap();
             assert_eq!(status.runtime_status, OrchestrationStatus::Pending);
+            let history = hub.history_rows("i").await;
+            let is_new = |row: &Row| row.get_str("ExecutionId") == Some("new");
+            assert!(history.iter().any(is_new), "cut {cut}: {history:?}");
             put_instance(&hub, "i", Completed, 3).await;
             let container = hub.hub.names().large_message_container();
             let blobs = &hub.account.blobs;

@@ -7,7 +7,7 @@ use durabletask_azurestorage::StartOptions;
 use durabletask_core::{OrchestrationStatus, Tags};
 use futures::future::join;
 
-use super::{Actor, Adrift};
+use super::{Actor, Adrift, MAX_REWINDS};
 use crate::client::{Answer, Order, Start};
 use crate::program::{FIRST_LARGE_EVENT, Program, Step};
 
@@ -25,7 +25,7 @@ const LOOK_PAUSE: Duration = Duration::from_secs(60);
 impl Actor {
     /// One operation on an instance that runs.
     pub(super) async fn operates(&mut self) {
-        match self.dice.below(7) {
+        match self.dice.below(8) {
             0 | 1 => {
                 let program = self.large_program();
                 self.runs(program).await;
@@ -37,6 +37,7 @@ impl Actor {
             3 => self.suspends().await,
             4 => self.terminates().await,
             5 => self.tags().await,
+            6 => self.rewinds_amid().await,
             _ => self.purges_in_a_race().await,
         }
     }
@@ -130,6 +131,34 @@ impl Actor {
             let what = format!("{id} is {is} with {output:?}, not Terminated with {WHY}");
             self.world.trace.violation(what);
         }
+    }
+
+    /// Fails while other tasks run, whose answers come before the rewind or after it.
+    async fn rewinds_amid(&mut self) {
+        let gate = format!("g{}", self.id);
+        let work = (0..3).map(|_| u32::try_from(self.dice.below(1_000)).unwrap_or(0));
+        let work: Vec<u32> = work.collect();
+        let step = if self.dice.below(2) == 0 {
+            Step::GateAmid(gate.clone(), work, 5)
+        } else {
+            let others = vec![Step::Calls(work), Step::Timer(5)];
+            Step::Children(vec![vec![Step::Gate(gate.clone())], others])
+        };
+        let program = Program::new(vec![step]);
+        if !self.starts(&Start::program(&program)).await {
+            return;
+        }
+        let Some(status) = self.client.ended(&self.id).await else {
+            return;
+        };
+        if status.runtime_status != OrchestrationStatus::Failed {
+            let what = format!("{} is {}, not Failed", self.id, status.runtime_status);
+            self.world.trace.violation(what);
+            return;
+        }
+        self.pause(90_000).await;
+        self.gate.open(&gate);
+        self.rewinds_until_it_runs(&program, MAX_REWINDS).await;
     }
 
     /// Tags reach the row, through continue-as-new, too.

@@ -135,7 +135,7 @@ impl Network {
         match mishap {
             Mishap::Dies => {
                 machine.kill();
-                std::future::pending().await;
+                std::future::pending::<()>().await;
             }
             Mishap::Stalls(time, clock_counts) => {
                 machine.freeze(time, clock_counts);
