@@ -107,8 +107,10 @@ fn app_lease(overview: &HubOverview, settings: &HubSettings) -> String {
     let lease = &overview.app_lease;
     let own = app_lease_id(&settings.app_name);
     let name = |id: &str| {
-        if id == own {
-            format!("this app ({:?})", settings.app_name)
+        if id == app_lease_id("") {
+            "an app without a name".to_owned()
+        } else if id == own {
+            format!("this app, {}", settings.app_name)
         } else {
             format!("another app (lease id {id})")
         }

@@ -143,6 +143,7 @@ fn show(status: &InstanceStatus, out: Output) -> Result<(), Failure> {
         let pairs = tags.iter().map(|(name, value)| format!("{name}={value}"));
         pairs.collect::<Vec<_>>().join(", ")
     });
+    let custom_status = payload(&status.custom_status).filter(|text| text != "null");
     let version = status.version.clone().filter(|version| !version.is_empty());
     Ok(out.fields(
         &json!({
@@ -172,7 +173,7 @@ fn show(status: &InstanceStatus, out: Output) -> Result<(), Failure> {
             ("Tags", tag_list),
             ("Input", payload(&status.input)),
             ("Output", payload(&status.output)),
-            ("Custom status", payload(&status.custom_status)),
+            ("Custom status", custom_status),
         ],
     )?)
 }

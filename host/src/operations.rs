@@ -118,6 +118,7 @@ fn event_row(event: &HistoryEvent) -> [String; 4] {
         EventKind::TaskFailed(failed) | EventKind::SubOrchestrationFailed(failed) => {
             (Some(failed.task_scheduled_id), failed.reason.clone())
         }
+        EventKind::ExecutionCompleted(ended) => (None, Some(ended.status.name().to_owned())),
         EventKind::EventRaised(raised) => (None, raised.name.clone()),
         _ => (None, None),
     };

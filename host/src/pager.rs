@@ -38,7 +38,11 @@ impl Sink {
         if std::env::var_os(variable).is_none() {
             command.env(variable, options);
         }
-        command.spawn().map_or(Self::Direct, Self::Pager)
+        let Ok(pager) = command.spawn() else {
+            return Self::Direct;
+        };
+        leave_interrupts_to_the_pager();
+        Self::Pager(pager)
     }
 
     /// Writes a line; an error if nobody reads any more.
@@ -59,6 +63,17 @@ impl Sink {
             pager.wait()?;
         }
         Ok(())
+    }
+}
+
+/// The terminal sends an interrupt to both. To a pager it means to stop searching or reading; dying
+/// of it would leave the pager and the shell to fight for the terminal.
+fn leave_interrupts_to_the_pager() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        // From here on the signal has a handler, which does nothing.
+        drop(signal(SignalKind::interrupt()));
     }
 }
 

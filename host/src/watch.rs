@@ -59,7 +59,9 @@ pub(crate) async fn partitions(place: Place, env: &Env, out: Output) -> Result<(
     let overview = hub_overview(&account, &settings).await?;
     let mut list = out.list(["PARTITION", "OWNER", "NEXT OWNER", "LEASE"], "");
     for partition in &overview.partitions {
-        list.add(&as_object(partition), as_row(partition))?;
+        let mut object = as_object(partition);
+        object["partition"] = partition.queue.clone().into();
+        list.add(&object, as_row(partition))?;
     }
     Ok(list.end()?)
 }

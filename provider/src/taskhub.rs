@@ -223,9 +223,12 @@ impl TaskHub {
         if let Some(notify) = waiting.get(instance_id).and_then(Weak::upgrade) {
             return notify;
         }
-        // Waiters that went away leave dead entries; each newcomer sweeps when they pile up.
-        if waiting.len() >= MAX_DEAD_WAITERS {
+        // Waiters that went away leave dead entries, swept out when they have doubled the list: a
+        // sweep at each newcomer would cost many waiters dear.
+        if waiting.len() == waiting.capacity() {
             waiting.retain(|_, notify| notify.strong_count() > 0);
+            let living = waiting.len();
+            waiting.reserve(living + 1);
         }
         let notify = Arc::new(Notify::new());
         waiting.insert(instance_id.to_owned(), Arc::downgrade(&notify));
@@ -244,9 +247,6 @@ impl TaskHub {
         }
     }
 }
-
-/// Entries of the waiting list at which dead ones are swept out.
-const MAX_DEAD_WAITERS: usize = 1_024;
 
 fn whole_seconds(timeout: Duration) -> u32 {
     u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX).max(1)

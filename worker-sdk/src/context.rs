@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ::futures::future::{self, Either};
 use durabletask_core::episode::execution_trace;
-use durabletask_core::replay::{CallSite, ContinueOptions, ReceivedEvent, SubOrchestrationCall};
+use durabletask_core::replay::{CallSite, ContinueOptions, ReceivedEvent};
 use durabletask_core::{
     ExecutionStarted, HTTP_ACTIVITY_NAME, MAX_TAG_BYTES, OrchestrationInstance, ParentInstance,
     Tags, Timestamp, TraceContext,
@@ -491,17 +491,4 @@ fn check_tags(name: &str, own: Option<&Tags>, inherited: Option<&Tags>) -> Resul
         "the tags of '{name}', inherited ones included, have {bytes} bytes, {MAX_TAG_BYTES} \
          are possible; put large values into the input"
     )))
-}
-
-impl ChildOptions {
-    fn into_call(self, name: &str, input: String, fire_and_forget: bool) -> SubOrchestrationCall {
-        SubOrchestrationCall {
-            name: name.to_owned(),
-            version: self.version,
-            instance_id: self.instance_id,
-            input: Some(input),
-            tags: self.tags,
-            fire_and_forget,
-        }
-    }
 }

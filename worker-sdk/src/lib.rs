@@ -66,8 +66,8 @@ mod worker;
 pub use ::futures::future::Either;
 pub use durabletask_core::replay::{ContinueOptions, Flavour, ReceivedEvent};
 pub use durabletask_core::{
-    FailureDetails, OrchestrationStatus, ParentInstance, TERMINATE_WITH_PARENT_TAG, Tags,
-    Timestamp, TraceContext,
+    FailureDetails, HTTP_ACTIVITY_NAME, OrchestrationStatus, ParentInstance,
+    TERMINATE_WITH_PARENT_TAG, Tags, Timestamp, TraceContext,
 };
 pub use durabletask_macros::{activity, orchestrator};
 

@@ -1,5 +1,6 @@
 //! What a call may say besides its input.
 
+use durabletask_core::replay::SubOrchestrationCall;
 use durabletask_core::{TERMINATE_WITH_PARENT_TAG, Tags};
 
 use crate::RetryPolicy;
@@ -86,5 +87,22 @@ impl ChildOptions {
     /// know it.
     pub fn terminate_with_parent(self) -> Self {
         self.tag(TERMINATE_WITH_PARENT_TAG, "")
+    }
+
+    /// The call that it is an option of.
+    pub(crate) fn into_call(
+        self,
+        name: &str,
+        input: String,
+        fire_and_forget: bool,
+    ) -> SubOrchestrationCall {
+        SubOrchestrationCall {
+            name: name.to_owned(),
+            version: self.version,
+            instance_id: self.instance_id,
+            input: Some(input),
+            tags: self.tags,
+            fire_and_forget,
+        }
     }
 }

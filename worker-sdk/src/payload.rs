@@ -178,6 +178,7 @@ fn read_failure<T>(error: &serde_json::Error, what: impl FnOnce() -> String) -> 
 mod tests {
     use std::collections::BTreeMap;
 
+    use serde::Deserialize;
     use serde_json::json;
 
     use super::*;
@@ -223,24 +224,22 @@ mod tests {
         }
     }
 
+    #[derive(Deserialize, PartialEq, Debug)]
+    #[serde(tag = "$type")]
+    enum Tagged {
+        One { n: i32 },
+    }
+
     #[test]
     fn types_of_dotnet_are_left_out() {
         let text = r#"[{"$type":"Map, X","a":{"$type":"P, X","n":1},"b":{"n":2}}]"#;
-        type Map = BTreeMap<String, BTreeMap<String, i32>>;
-        let map = argument::<Map>(text);
+        let map = argument::<BTreeMap<String, BTreeMap<String, i32>>>(text);
         assert_eq!(map["a"]["n"] + map["b"]["n"], 3);
         let value = argument::<Value>(text).to_string();
         assert_eq!(value, r#"{"a":{"n":1},"b":{"n":2}}"#);
-        // Two arguments of their own, and one that is wanted.
-        assert_eq!(
-            argument::<(i32, Value)>(r#"[1,{"$type":"x"}]"#).1,
-            json!({})
-        );
-        #[derive(serde::Deserialize, PartialEq, Debug)]
-        #[serde(tag = "$type")]
-        enum Tagged {
-            One { n: i32 },
-        }
+        let (_, object) = argument::<(i32, Value)>(r#"[1,{"$type":"x"}]"#);
+        assert_eq!(object, json!({}));
+        // A type that wants them gets them.
         let tagged = argument::<Tagged>(r#"[{"$type":"One","n":1}]"#);
         assert_eq!(tagged, Tagged::One { n: 1 });
     }

@@ -19,6 +19,7 @@ use durabletask_core::{
 use durabletask_storage::Env;
 use durabletask_worker::hub::{HubSettings, StoreChoice, Unregistered};
 use durabletask_worker::prelude::*;
+use durabletask_worker::testing::TestHub;
 use durabletask_worker::{HttpRequest, HttpResponse, TaskHub, TokenSource};
 use serde_json::{Value, json};
 use server::{Route, Server};
@@ -205,6 +206,29 @@ fn a_request_that_fails_is_retried_and_then_polled() {
 }
 
 #[test]
+fn tests_answer_requests_themselves_and_skip_the_pauses() {
+    futures::executor::block_on(async {
+        let answer = |request: Value| {
+            let (status, headers) = match request["method"].as_str() {
+                Some("POST") => (202, json!({"Location": "/poll"})),
+                _ => (200, json!({})),
+            };
+            Ok(json!({"statusCode": status, "headers": headers, "content": request["uri"]}))
+        };
+        let mut hub = TestHub::new()
+            .orchestrator(plain_post)
+            .mock_by_name(HTTP_ACTIVITY_NAME, answer);
+        let began = hub.now();
+        let uri = "http://a.example/jobs".to_owned();
+        let id = hub.start(plain_post, uri).await.unwrap();
+        let last: HttpResponse = hub.output(&id).await.unwrap();
+        assert_eq!(last.content, "http://a.example/poll");
+        let took = hub.now().saturating_since(began);
+        assert_eq!(took.as_secs(), 30, "the default pause");
+    });
+}
+
+#[test]
 fn addresses_that_are_none_fail_at_the_call() {
     for uri in ["/relative", "ftp://a.example", "nonsense"] {
         let mut post = Driver::new(plain_post, Session::Kept);
@@ -226,6 +250,7 @@ const ROUTES: &[Route] = &[
         &["Location: /poll", "Retry-After: 0"],
         "",
     ),
+    ("/later", "202 Accepted", &["Location: /poll"], ""),
     ("/poll", "200 OK", &["ETag: \"e\""], "done"),
     ("/bad", "500 Internal Server Error", &[], "why"),
     ("/moved", "302 Found", &["Location: /poll"], ""),
@@ -237,6 +262,7 @@ async fn hub(durable_http: bool) -> (TaskHub, durabletask_worker::RunningWorker)
         .with_store(StoreChoice::Memory)
         .with_partition_count(1);
     settings.unregistered = Unregistered::Fail;
+    settings.http_async_sleep = Duration::ZERO;
     let hub = TaskHub::open(settings, &Env::system()).await.unwrap();
     let worker = Worker::builder()
         .orchestrator(plain_post)
@@ -265,6 +291,14 @@ async fn requests_go_out_and_are_followed_up() {
     let polled = client.run(plain_post, server.url("/jobs")).await.unwrap();
     assert_eq!((polled.status_code, polled.content.as_str()), (200, "done"));
     assert_eq!(polled.headers.get("etag"), Some("\"e\""));
+    let began = hub.env().monotonic();
+    let later = client.run(plain_post, server.url("/later")).await.unwrap();
+    assert_eq!(later.content, "done");
+    let took = hub.env().monotonic().saturating_sub(began);
+    assert!(
+        took < Duration::from_secs(20),
+        "the hub's pause is none: {took:?}"
+    );
     let bad = client.run(plain_post, server.url("/bad")).await.unwrap();
     assert_eq!((bad.status_code, bad.content.as_str()), (500, "why"));
     let moved = client.run(patient_get, server.url("/moved")).await.unwrap();
@@ -278,6 +312,8 @@ async fn requests_go_out_and_are_followed_up() {
     let expected = [
         "POST /plain HTTP/1.1",
         "POST /jobs HTTP/1.1",
+        "GET /poll HTTP/1.1",
+        "POST /later HTTP/1.1",
         "GET /poll HTTP/1.1",
         "POST /bad HTTP/1.1",
         "GET /moved HTTP/1.1",

@@ -16,12 +16,17 @@ use tokio::process::{Child, Command};
 
 pub(crate) const PARTITIONS: u32 = 4;
 
+const MANAGERS: [PartitionManagement; 3] = [
+    PartitionManagement::Table,
+    PartitionManagement::Safe,
+    PartitionManagement::Legacy,
+];
+
 /// Runs a test under the three managers at the same time: most of it is waiting.
 pub(crate) async fn under_each_manager<F: Future<Output = ()>>(
     test: impl Fn(PartitionManagement) -> F,
 ) {
-    use PartitionManagement::{Legacy, Safe, Table};
-    join_all([Table, Safe, Legacy].map(test)).await;
+    join_all(MANAGERS.map(test)).await;
 }
 
 /// How patient the workers are, in seconds.
@@ -73,10 +78,7 @@ impl Fleet {
             polling,
         } = self.patience;
         let manager = self.client.hub().settings().partition_management;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_soak"));
-        command
-            .args(["worker", "--task-hub", self.client.hub().name()])
-            .args(["--worker-id", name, "--manager", manager.name()]);
+        let mut command = self.command(name, manager);
         for (flag, seconds) in [
             ("--lease", lease.cast_signed()),
             ("--visibility", visibility.cast_signed()),
@@ -85,13 +87,37 @@ impl Fleet {
         ] {
             command.args([flag, &seconds.to_string()]);
         }
+        command.spawn().unwrap()
+    }
+
+    /// A worker as it comes, not started.
+    fn command(&self, name: &str, manager: PartitionManagement) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_soak"));
+        command
+            .args(["worker", "--task-hub", self.client.hub().name()])
+            .args(["--worker-id", name, "--manager", manager.name()]);
         command
             .env(azurite::CONNECTION_VARIABLE, &self.connection)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap()
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Asserts that workers with another manager do not start while there are some with this one.
+    pub(crate) async fn refuses_other_managers(&self) {
+        let active = self.client.hub().settings().partition_management;
+        for other in MANAGERS.into_iter().filter(|other| *other != active) {
+            let mut stranger = self.command("stranger", other);
+            let ended = stranger.stderr(Stdio::piped()).output().await.unwrap();
+            assert_eq!(ended.status.code(), Some(1), "{other:?}: {ended:?}");
+            let words = String::from_utf8(ended.stderr).unwrap();
+            let expected = format!(
+                "workers with {} partition management are active",
+                active.name()
+            );
+            assert!(words.contains(&expected), "{other:?}: {words}");
+        }
     }
 
     /// Partitions by owner.

@@ -38,6 +38,7 @@ async fn shares_evenly(manager: PartitionManagement) {
     let fleet = Fleet::new("sharing", manager, PATIENCE).await;
     let alpha = fleet.worker("alpha", 60);
     eventually(LIMIT, || fleet.is_shared_by(&["alpha"])).await;
+    fleet.refuses_other_managers().await;
     let mut beta = fleet.worker("beta", -60);
     let within = half_after(manager) + SLACK;
     let took = fleet
@@ -64,6 +65,6 @@ async fn shares_evenly(manager: PartitionManagement) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_share_evenly() {
-    // covers: R5-03 R5-15 R5-19 R5-33
+    // covers: R5-01 R5-02 R5-03 R5-15 R5-19 R5-33
     under_each_manager(shares_evenly).await;
 }

@@ -46,6 +46,7 @@ pub(super) async fn unsettled(
             output::time(oldest)
         ));
     }
+    sentences.extend(beyond(hub, overview).await?);
     let troubles = sentences.into_iter().map(|sentence| Trouble {
         sentence,
         repair: None,
@@ -60,6 +61,36 @@ async fn peek(hub: &TaskHub, queue: &str) -> Result<Vec<PeekedMessage>, Failure>
         Err(error) if error.is_not_found() => Ok(Vec::new()),
         peeked => Ok(peeked.map_err(TaskHubError::from)?),
     }
+}
+
+/// Control queues that the hub has from another partition count, with messages. Price: one queue
+/// request, and one for each of them.
+async fn beyond(hub: &TaskHub, overview: &HubOverview) -> Result<Vec<String>, Failure> {
+    let queues = &hub.account().queues;
+    let prefix = format!("{}-control-", hub.name().to_lowercase());
+    let mut sentences = Vec::new();
+    for queue in queues
+        .list_queues(&prefix)
+        .await
+        .map_err(TaskHubError::from)?
+    {
+        let mut partitions = overview.partitions.iter();
+        if partitions.any(|partition| partition.queue == queue) {
+            continue;
+        }
+        let messages = queues.count_messages(&queue).await;
+        let messages = messages.map_err(TaskHubError::from)?;
+        if messages > 0 {
+            let messages = output::count(messages, "message");
+            let count = hub.settings().partition_count;
+            sentences.push(format!(
+                "{messages} in {queue}, which no worker reads because the hub has {count} \
+                 partitions; set storageProvider.partitionCount back to what it was when they were \
+                 sent, or delete that queue if nobody waits for them"
+            ));
+        }
+    }
+    Ok(sentences)
 }
 
 fn unread(partition: &PartitionOverview) -> String {

@@ -356,3 +356,18 @@ async fn what_a_human_must_mend_is_told_with_the_remedy() {
         ill.out
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_beyond_the_partition_count_are_told() {
+    let desk = Desk::embedded("stranded");
+    let hub = desk.open(|_| {}).await;
+    let (queues, queue) = (&hub.account().queues, "desk-control-07");
+    queues.create_queue(queue).await.unwrap();
+    assert_eq!(desk.run("doctor").code, 0, "nothing is in it");
+    queues.put_message(queue, "{}", None).await.unwrap();
+    let ill = desk.run("doctor");
+    let told = "1 message in desk-control-07, which no worker reads because the hub has 4 \
+                partitions; set storageProvider.partitionCount back";
+    assert!(ill.out.starts_with(told), "{}", ill.out);
+    assert_eq!(ill.code, 1);
+}

@@ -156,6 +156,34 @@ async fn long_tables_go_through_the_pager_of_the_terminal() {
     assert!(!seen.contains('|'), "{seen}");
 }
 
+/// Shows its first line and stays until it is told to end.
+const PATIENT_PAGER: &str = r#"#!/bin/sh
+trap '' INT
+read -r first
+echo "shown: $first"
+cat > /dev/null
+read -r answer < /dev/tty
+echo "told: $answer"
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_is_the_pagers() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let desk = Desk::embedded("interrupted");
+    hub_with_instances(&desk).await;
+    let pager = desk.folder.0.join("pager");
+    std::fs::write(&pager, PATIENT_PAGER).unwrap();
+    std::fs::set_permissions(&pager, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut terminal = Terminal::run(&desk, pager.to_str().unwrap(), "instances list");
+    terminal.wait_for("shown: INSTANCE");
+    terminal.pty.write_all(&[3]).unwrap();
+    terminal.wait_for("^C");
+    terminal.say("enough");
+    let (code, seen) = terminal.ended();
+    assert_eq!(code, 0, "{seen}");
+    assert!(seen.contains("told: enough"), "{seen}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_has_read_enough_is_no_error() {
     let desk = Desk::embedded("closed");

@@ -32,7 +32,8 @@ impl HubClient {
                 .await?;
             rewound.leaves
         } else {
-            hub.asleep_below(vec![instance_id.to_owned()]).await?
+            hub.asleep_below(vec![instance_id.to_owned()], Vec::new())
+                .await?
         };
         if leaves.is_empty() {
             return Err(TaskHubError::NotFailed {

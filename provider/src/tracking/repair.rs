@@ -3,7 +3,7 @@
 use durabletask_core::episode::{RuntimeState, is_derived_id, is_later_generation};
 use std::sync::Arc;
 
-use durabletask_core::{EventType, HistoryEvent};
+use durabletask_core::{EventType, HistoryEvent, OrchestrationStatus};
 use durabletask_storage::{Condition, Row, Write};
 
 use crate::TaskHub;
@@ -115,6 +115,13 @@ fn is_out_of_step(row: &InstanceRow, state: &RuntimeState) -> bool {
     if row.is_pending() && row.completed_time.is_some() {
         // A rewound run stays Pending until it ends, as with .NET.
         return differs && state.status().is_terminal();
+    }
+    let has_ended = row
+        .runtime_status
+        .is_some_and(OrchestrationStatus::is_terminal);
+    if has_ended && !state.status().is_terminal() {
+        // A rewind is under way, or was cut off: the next one finds the instance by its failure.
+        return false;
     }
     let last = state.events().last().map(|event| event.timestamp);
     differs || row.last_updated_time != last

@@ -95,7 +95,8 @@ impl TaskHub {
             if !has_task {
                 // Perhaps an interrupted rewind dealt with them, and nobody woke the children.
                 let children = self.rewound_children(instance_id, &execution_id).await?;
-                rewound.leaves.extend(self.asleep_below(children).await?);
+                let asleep = self.asleep_below(Vec::new(), children).await?;
+                rewound.leaves.extend(asleep);
             }
             Ok(())
         }
@@ -238,30 +239,45 @@ impl TaskHub {
         Ok(Some(Asleep { children }))
     }
 
-    /// That instance and its rewound descendants, as far as they sleep.
+    /// Those instances and their rewound descendants, as far as they sleep; also rewound children
+    /// that have ended: should they have done so before their parent was rewound, their answer was
+    /// thrown away, and a wake-up lets them give it again.
     pub(crate) async fn asleep_below(
         &self,
         mut pending: Vec<String>,
+        mut children: Vec<String>,
     ) -> Result<Vec<String>, TaskHubError> {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
-        while let Some(instance_id) = pending.pop() {
+        loop {
+            let (instance_id, is_child) = match (pending.pop(), children.pop()) {
+                (Some(instance_id), child) => {
+                    children.extend(child);
+                    (instance_id, false)
+                }
+                (None, Some(child)) => (child, true),
+                (None, None) => return Ok(found),
+            };
             if !seen.insert(instance_id.clone()) {
                 continue;
             }
             let row = self.instance_row(&instance_id, false).await?;
-            let Some(row) = row.filter(instance_row::InstanceRow::is_pending) else {
+            let status = row.as_ref().and_then(|row| row.runtime_status);
+            if is_child && status.is_some_and(OrchestrationStatus::is_terminal) {
+                found.push(instance_id);
+                continue;
+            }
+            let Some(row) = row.filter(InstanceRow::is_pending) else {
                 continue;
             };
             let Some(execution_id) = row.execution_id else {
                 continue;
             };
             if let Some(asleep) = self.asleep(&instance_id, &execution_id).await? {
-                pending.extend(asleep.children);
+                children.extend(asleep.children);
                 found.push(instance_id);
             }
         }
-        Ok(found)
     }
 
     async fn rewound_children(

@@ -57,8 +57,10 @@ impl HubClient {
                 FindingKind::StaleStatus => hub.repair(id).await?,
                 _ if hub.claim(&row).await? => {
                     let data = Some("woken by the sweeper after a rewind".to_owned());
-                    let wake = EventKind::Generic { data };
-                    self.send_to_any(id, wake).await?;
+                    for leaf in hub.asleep_below(vec![id.clone()], Vec::new()).await? {
+                        let data = data.clone();
+                        self.send_to_any(&leaf, EventKind::Generic { data }).await?;
+                    }
                     true
                 }
                 _ => false,

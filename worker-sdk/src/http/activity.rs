@@ -1,13 +1,15 @@
 //! Sends the request (chapter 05 §8.3).
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use durabletask_core::{FailureDetails, HTTP_ACTIVITY_NAME, time_span};
 use durabletask_storage::azure::{Authority, ServiceTokens, web_client};
 use durabletask_storage::{Env, StorageError};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Request, Response, StatusCode, Url};
+use reqwest::{Client, Method, Request, Response, StatusCode};
 
 use super::request::{WireRequest, WireRetry, web_address};
 use super::{HttpHeaders, HttpResponse, TokenSource};
@@ -52,15 +54,39 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// `BuiltIn::HttpActivity`: sends any request that an orchestrator asks for, in any language.
 pub(crate) struct HttpActivity {
     client: Client,
-    tokens: ServiceTokens,
+    tokens: Box<dyn Tokens>,
 }
 
 impl HttpActivity {
     pub(crate) fn new(env: Env) -> Result<Self, StorageError> {
         Ok(Self {
             client: web_client()?,
-            tokens: ServiceTokens::new(env)?,
+            tokens: Box::new(ServiceTokens::new(env)?),
         })
+    }
+}
+
+/// Where bearer tokens come from.
+#[async_trait]
+trait Tokens: Send + Sync {
+    /// The value of an `Authorization` header.
+    async fn get(
+        &self,
+        scope: &str,
+        tenant: Option<&str>,
+        authority: Authority,
+    ) -> Result<Arc<str>, StorageError>;
+}
+
+#[async_trait]
+impl Tokens for ServiceTokens {
+    async fn get(
+        &self,
+        scope: &str,
+        tenant: Option<&str>,
+        authority: Authority,
+    ) -> Result<Arc<str>, StorageError> {
+        self.authorization(scope, tenant, authority).await
     }
 }
 
@@ -70,17 +96,7 @@ impl Activity for HttpActivity {
     type Output = HttpResponse;
 
     async fn run(&self, _: ActivityContext, request: WireRequest) -> Result<HttpResponse> {
-        let mut sent = built(&request)?;
-        if let Some(source) = &request.token_source {
-            let proof = self.proof(source).await?;
-            sent.headers_mut().insert(AUTHORIZATION, proof);
-        }
-        let limit = request.timeout;
-        *sent.timeout_mut() =
-            Some(limit.unwrap_or(Duration::from_secs(DEFAULT_TIME_LIMIT_SECONDS)));
-        let url = sent.url().clone();
-        let unanswered = |error| unanswered(&error, &url, limit);
-        let answer = self.client.execute(sent).await.map_err(unanswered)?;
+        let answer = self.send(&request).await?;
         let status = answer.status();
         let retries = request.retry_options.as_ref();
         if retries.is_some_and(|retries| is_failure(status, retries)) {
@@ -89,12 +105,25 @@ impl Activity for HttpActivity {
         Ok(HttpResponse {
             status_code: status.as_u16(),
             headers: headers_of(answer.headers()),
-            content: content_of(answer, unanswered).await?,
+            content: content_of(answer, &request).await?,
         })
     }
 }
 
 impl HttpActivity {
+    /// The answer, whose content is still to come.
+    async fn send(&self, request: &WireRequest) -> Result<Response> {
+        let mut sent = built(request)?;
+        if let Some(source) = &request.token_source {
+            let proof = self.proof(source).await?;
+            sent.headers_mut().insert(AUTHORIZATION, proof);
+        }
+        let limit = Duration::from_secs(DEFAULT_TIME_LIMIT_SECONDS);
+        *sent.timeout_mut() = Some(request.timeout.unwrap_or(limit));
+        let answer = self.client.execute(sent).await;
+        answer.map_err(|error| unanswered(&error, request))
+    }
+
     /// The `Authorization` header that a token source stands for.
     async fn proof(&self, source: &TokenSource) -> Result<HeaderValue> {
         let options = &source.options;
@@ -109,7 +138,7 @@ impl HttpActivity {
         };
         let tenant = options.tenant_id.as_deref().filter(|id| !id.is_empty());
         let scope = scope_of(&source.resource);
-        let got = self.tokens.authorization(&scope, tenant, authority).await;
+        let got = self.tokens.get(&scope, tenant, authority).await;
         let got = got.map_err(|error| Failure::from(error).with_type(NO_TOKEN))?;
         let mut header = HeaderValue::from_str(&got)?;
         header.set_sensitive(true);
@@ -215,12 +244,10 @@ fn spelled(name: &str) -> String {
 }
 
 /// The body as text.
-async fn content_of(
-    mut answer: Response,
-    unanswered: impl Fn(reqwest::Error) -> Failure,
-) -> Result<String> {
+async fn content_of(mut answer: Response, request: &WireRequest) -> Result<String> {
+    let unanswered = |error| unanswered(&error, request);
     let mut body = Vec::new();
-    while let Some(part) = answer.chunk().await.map_err(&unanswered)? {
+    while let Some(part) = answer.chunk().await.map_err(unanswered)? {
         if body.len() + part.len() > MAX_ANSWER_BYTES {
             return Err(Failure::new(
                 HTTP_NO_ANSWER,
@@ -235,9 +262,9 @@ async fn content_of(
 
 /// The failure of a request that was not answered, with the texts of .NET. Addresses may hold
 /// secrets in their queries: only host and port are told.
-fn unanswered(error: &reqwest::Error, url: &Url, limit: Option<Duration>) -> Failure {
+fn unanswered(error: &reqwest::Error, request: &WireRequest) -> Failure {
     if error.is_timeout() {
-        let text = match limit {
+        let text = match request.timeout {
             Some(limit) => format!(
                 "The operation was canceled. Reached user specified timeout: {}.",
                 time_span::text(limit)
@@ -256,11 +283,10 @@ fn unanswered(error: &reqwest::Error, url: &Url, limit: Option<Duration>) -> Fai
     let cause = cause.to_string();
     // Rust adds the number of the system's error, .NET does not.
     let cause = cause.split(" (os error").next().unwrap_or_default();
-    let (host, port) = (
-        url.host_str().unwrap_or_default(),
-        url.port_or_known_default(),
-    );
-    let place = format!("{host}:{}", port.unwrap_or_default());
+    let place = web_address(&request.uri).map_or_else(String::new, |url| {
+        let (host, port) = (url.host_str(), url.port_or_known_default());
+        format!("{}:{}", host.unwrap_or_default(), port.unwrap_or_default())
+    });
     let mut details = FailureDetails::new(HTTP_NO_ANSWER, format!("{cause} ({place})"));
     details.inner = Some(Box::new(FailureDetails::new(
         "System.Net.Sockets.SocketException",
@@ -273,3 +299,115 @@ fn unanswered(error: &reqwest::Error, url: &Url, limit: Option<Duration>) -> Fai
 fn refused(message: String) -> Failure {
     Failure::new(REFUSED, message).non_retriable()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use durabletask_storage::ErrorKind;
+    use serde_json::json;
+
+    use super::server::Server;
+    use super::*;
+
+    type Asked = (String, Option<String>, Authority);
+
+    /// Gives one token, or none.
+    struct Stub(Arc<Mutex<Vec<Asked>>>, bool);
+
+    #[async_trait]
+    impl Tokens for Stub {
+        async fn get(
+            &self,
+            scope: &str,
+            tenant: Option<&str>,
+            authority: Authority,
+        ) -> Result<Arc<str>, StorageError> {
+            let asked = (scope.to_owned(), tenant.map(str::to_owned), authority);
+            self.0.lock().unwrap().push(asked);
+            let refused = || StorageError::new(ErrorKind::Unauthorized, "authorize", "Entra ID");
+            self.1.then(|| "Bearer t0ken".into()).ok_or_else(refused)
+        }
+    }
+
+    fn request(uri: &str, resource: &str) -> WireRequest {
+        let request = json!({
+            "method": "GET",
+            "uri": uri,
+            "headers": {"authorization": "Basic eDp5"},
+            "tokenSource": {
+                "kind": "AzureManagedIdentity",
+                "resource": resource,
+                "options": {"authorityhost": "https://login.microsoftonline.us", "tenantid": "t"},
+            },
+        });
+        serde_json::from_value(request).unwrap()
+    }
+
+    async fn sent(request: &WireRequest, gives: bool) -> (Result<Response>, Vec<Asked>) {
+        let asked = Arc::default();
+        let activity = HttpActivity {
+            client: web_client().unwrap(),
+            tokens: Box::new(Stub(Arc::clone(&asked), gives)),
+        };
+        let answer = activity.send(request).await;
+        let asked = std::mem::take(&mut *asked.lock().unwrap());
+        (answer, asked)
+    }
+
+    #[tokio::test]
+    async fn a_token_takes_the_place_of_any_other_proof() {
+        let server = Server::start(&[("/", "200 OK", &[], "")]).await;
+        for (resource, scope) in [
+            (
+                "https://graph.microsoft.com/",
+                "https://graph.microsoft.com/.default",
+            ),
+            (
+                "https://management.core.windows.net",
+                "https://management.core.windows.net/.default",
+            ),
+            ("api://mine", "api://mine"),
+        ] {
+            let (answer, asked) = sent(&request(&server.url("/"), resource), true).await;
+            assert_eq!(answer.unwrap().status(), StatusCode::OK);
+            let expected = (
+                scope.to_owned(),
+                Some("t".to_owned()),
+                Authority::Government,
+            );
+            assert_eq!(asked, [expected]);
+        }
+        let received = server.received().remove(0);
+        let proofs: Vec<_> = received.matches("authorization: ").collect();
+        assert_eq!(proofs.len(), 1, "{received}");
+        assert!(
+            received.contains("authorization: Bearer t0ken\r\n"),
+            "{received}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_redirect_to_another_server_leaves_the_token_behind() {
+        let other = Server::start(&[("/", "200 OK", &[], "")]).await;
+        let location: &str = format!("Location: {}", other.url("/")).leak();
+        let headers: &[&str] = vec![location].leak();
+        let server = Server::start(vec![("/", "302 Found", headers, "")].leak()).await;
+        let (answer, _) = sent(&request(&server.url("/"), "r"), true).await;
+        assert_eq!(answer.unwrap().status(), StatusCode::OK);
+        assert!(server.received()[0].contains("authorization: "));
+        assert!(!other.received()[0].contains("authorization: "));
+    }
+
+    #[tokio::test]
+    async fn without_a_token_nothing_is_sent() {
+        let server = Server::start(&[("/", "200 OK", &[], "")]).await;
+        let (answer, _) = sent(&request(&server.url("/"), "r"), false).await;
+        assert_eq!(answer.unwrap_err().details().error_type, NO_TOKEN);
+        assert_eq!(server.received(), Vec::<String>::new());
+    }
+}
+
+#[cfg(test)]
+#[path = "../../tests/support/server.rs"]
+mod server;
