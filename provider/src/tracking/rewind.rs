@@ -25,13 +25,6 @@ pub(crate) struct Rewound {
     seen: BTreeSet<String>,
 }
 
-/// An execution that was rewound and has not run since.
-#[derive(Debug)]
-pub(crate) struct Asleep {
-    /// Children that were rewound with it.
-    children: Vec<String>,
-}
-
 impl TaskHub {
     /// Takes the failures out of an instance's history, children first. Each row is replaced under
     /// the ETag that was read; the sentinel is not touched. Price: three table transactions, two or
@@ -91,13 +84,14 @@ impl TaskHub {
             if has_child {
                 return Ok(());
             }
-            rewound.leaves.push(instance_id.to_owned());
             if !has_task {
                 // Perhaps an interrupted rewind dealt with them, and nobody woke the children.
                 let children = self.rewound_children(instance_id, &execution_id).await?;
                 let asleep = self.asleep_below(Vec::new(), children).await?;
                 rewound.leaves.extend(asleep);
             }
+            // After its children: while it sleeps, a rewind that is repeated finds them below it.
+            rewound.leaves.push(instance_id.to_owned());
             Ok(())
         }
         .boxed()
@@ -112,8 +106,7 @@ impl TaskHub {
         instance_id: &str,
         execution_id: &str,
     ) -> Result<(), TaskHubError> {
-        let query = filter::history(instance_id, Some(execution_id));
-        let rows = self.query_all(&self.tables().history, query).await?;
+        let rows = self.history_of(instance_id, execution_id).await?;
         for row in rewound::unanswered(rows) {
             if let Ok(child) = rewound::child_of(&row)
                 && !self.may_start_again(child).await?
@@ -222,21 +215,27 @@ impl TaskHub {
         Ok(())
     }
 
+    /// The history rows of an execution. One table transaction per 1,000 rows.
+    async fn history_of(
+        &self,
+        instance_id: &str,
+        execution_id: &str,
+    ) -> Result<Vec<Row>, StorageError> {
+        let query = filter::history(instance_id, Some(execution_id));
+        let mut rows = self.query_all(&self.tables().history, query).await?;
+        rows.retain(|row| !history_row::is_sentinel(row));
+        Ok(rows)
+    }
+
     /// Whether the execution was rewound and has not run since. Price: one table transaction per
     /// 1,000 rows.
     pub(crate) async fn asleep(
         &self,
         instance_id: &str,
         execution_id: &str,
-    ) -> Result<Option<Asleep>, TaskHubError> {
-        let query = filter::history(instance_id, Some(execution_id));
-        let mut rows = self.query_all(&self.tables().history, query).await?;
-        rows.retain(|row| !history_row::is_sentinel(row));
-        if !rewound::is_asleep(&rows) {
-            return Ok(None);
-        }
-        let children = marked_children(&rows)?;
-        Ok(Some(Asleep { children }))
+    ) -> Result<bool, StorageError> {
+        let rows = self.history_of(instance_id, execution_id).await?;
+        Ok(rewound::is_asleep(&rows))
     }
 
     /// Those instances and their rewound descendants, as far as they sleep; also rewound children
@@ -256,7 +255,7 @@ impl TaskHub {
                     (instance_id, false)
                 }
                 (None, Some(child)) => (child, true),
-                (None, None) => return Ok(found),
+                (None, None) => break,
             };
             if !seen.insert(instance_id.clone()) {
                 continue;
@@ -267,17 +266,24 @@ impl TaskHub {
                 found.push(instance_id);
                 continue;
             }
-            let Some(row) = row.filter(InstanceRow::is_pending) else {
+            let Some(row) = row.filter(|_| !status.is_some_and(OrchestrationStatus::is_terminal))
+            else {
                 continue;
             };
-            let Some(execution_id) = row.execution_id else {
+            let Some(execution_id) = row.execution_id.as_deref() else {
                 continue;
             };
-            if let Some(asleep) = self.asleep(&instance_id, &execution_id).await? {
-                children.extend(asleep.children);
+            let rows = self.history_of(&instance_id, execution_id).await?;
+            if row.is_pending() && rewound::is_asleep(&rows) {
+                children.extend(marked_children(&rows)?);
                 found.push(instance_id);
+            } else {
+                // It runs again; a child may sleep that nobody came to wake.
+                pending.extend(marked_children(&rows)?);
             }
         }
+        found.reverse();
+        Ok(found)
     }
 
     async fn rewound_children(

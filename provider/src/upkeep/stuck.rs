@@ -38,7 +38,7 @@ impl HubClient {
             FindingKind::LostStart
         } else if hub.has_ended(id, execution_id).await? {
             FindingKind::StaleStatus
-        } else if row.is_pending() && hub.asleep(id, execution_id).await?.is_some() {
+        } else if row.is_pending() && hub.asleep(id, execution_id).await? {
             FindingKind::SleepingRewind
         } else {
             let is_running = row.runtime_status == Some(OrchestrationStatus::Running);
