@@ -25,6 +25,13 @@ pub(crate) struct Rewound {
     seen: BTreeSet<String>,
 }
 
+/// An execution that was rewound and has not run since.
+#[derive(Debug)]
+pub(crate) struct Asleep {
+    /// Children that were rewound with it.
+    children: Vec<String>,
+}
+
 impl TaskHub {
     /// Takes the failures out of an instance's history, children first. Each row is replaced under
     /// the ETag that was read; the sentinel is not touched. Price: three table transactions, two or
@@ -233,9 +240,13 @@ impl TaskHub {
         &self,
         instance_id: &str,
         execution_id: &str,
-    ) -> Result<bool, StorageError> {
+    ) -> Result<Option<Asleep>, TaskHubError> {
         let rows = self.history_of(instance_id, execution_id).await?;
-        Ok(rewound::is_asleep(&rows))
+        if !rewound::is_asleep(&rows) {
+            return Ok(None);
+        }
+        let children = marked_children(&rows)?;
+        Ok(Some(Asleep { children }))
     }
 
     /// Those instances and their rewound descendants, as far as they sleep; also rewound children
@@ -284,6 +295,23 @@ impl TaskHub {
         }
         found.reverse();
         Ok(found)
+    }
+
+    /// Children of a sleeping instance that were rewound with it and have ended. One table
+    /// transaction for each child.
+    pub(crate) async fn ended_children(
+        &self,
+        asleep: Option<&Asleep>,
+    ) -> Result<Vec<String>, TaskHubError> {
+        let mut ended = Vec::new();
+        for child in asleep.iter().flat_map(|asleep| &asleep.children) {
+            let row = self.instance_row(child, false).await?;
+            let status = row.and_then(|row| row.runtime_status);
+            if status.is_some_and(OrchestrationStatus::is_terminal) {
+                ended.push(child.clone());
+            }
+        }
+        Ok(ended)
     }
 
     async fn rewound_children(

@@ -71,7 +71,7 @@ fn moments(
 /// Sessions that are in memory and have nothing to do do not hold a partition up.
 #[test]
 fn a_partition_changes_hands_within_a_second_and_is_read_at_once() {
-    // covers: R5-05 R5-21 R5-35 R5-36 R5-37
+    // covers: R5-05 R5-21 R5-24 R5-35 R5-36 R5-37
     for management in [Table, Safe, Legacy] {
         let mut settings = settings().with_partition_count(PARTITIONS);
         settings.partition_management = management;
