@@ -249,9 +249,9 @@ impl TaskHub {
         Ok(Some(Asleep { children }))
     }
 
-    /// Those instances and their rewound descendants, as far as they sleep; also rewound children
-    /// that have ended: should they have done so before their parent was rewound, their answer was
-    /// thrown away, and a wake-up lets them give it again.
+    /// Those instances as far as they sleep; their rewound children, and those of sleeping ones, in
+    /// any case: one that has ended before its parent was rewound, or is about to, has answered to
+    /// nobody, and a wake-up lets it answer again.
     pub(crate) async fn asleep_below(
         &self,
         mut pending: Vec<String>,
@@ -260,25 +260,25 @@ impl TaskHub {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
         loop {
-            let (instance_id, is_child) = match (pending.pop(), children.pop()) {
-                (Some(instance_id), child) => {
-                    children.extend(child);
-                    (instance_id, false)
-                }
-                (None, Some(child)) => (child, true),
-                (None, None) => break,
+            let (instance_id, is_child) = match pending.pop() {
+                Some(instance_id) => (instance_id, false),
+                None => match children.pop() {
+                    Some(child) => (child, true),
+                    None => break,
+                },
             };
             if !seen.insert(instance_id.clone()) {
                 continue;
             }
             let row = self.instance_row(&instance_id, false).await?;
-            let status = row.as_ref().and_then(|row| row.runtime_status);
-            if is_child && status.is_some_and(OrchestrationStatus::is_terminal) {
-                found.push(instance_id);
-                continue;
+            if is_child {
+                found.push(instance_id.clone());
             }
-            let Some(row) = row.filter(|_| !status.is_some_and(OrchestrationStatus::is_terminal))
-            else {
+            let has_ended = |row: &InstanceRow| {
+                row.runtime_status
+                    .is_some_and(OrchestrationStatus::is_terminal)
+            };
+            let Some(row) = row.filter(|row| !has_ended(row)) else {
                 continue;
             };
             let Some(execution_id) = row.execution_id.as_deref() else {
@@ -287,12 +287,15 @@ impl TaskHub {
             let rows = self.history_of(&instance_id, execution_id).await?;
             if row.is_pending() && rewound::is_asleep(&rows) {
                 children.extend(marked_children(&rows)?);
-                found.push(instance_id);
+                if !is_child {
+                    found.push(instance_id);
+                }
             } else {
                 // It runs again; a child may sleep that nobody came to wake.
                 pending.extend(marked_children(&rows)?);
             }
         }
+        // Children first: while a parent sleeps, a rewind that is repeated finds them below it.
         found.reverse();
         Ok(found)
     }
