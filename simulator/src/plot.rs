@@ -15,6 +15,15 @@ pub(crate) fn is_wild(seed: u64) -> bool {
     Dice::of(seed, "wild", CHOICE_OF_WILD).below(2) != 0
 }
 
+/// Which wild seeds are patient; likewise.
+const CHOICE_OF_PATIENT: u64 = 354;
+
+/// Whether received messages stay with a worker in that seed for much longer than its leases: what
+/// it held comes again long after others own its partitions.
+pub(crate) fn is_patient(seed: u64) -> bool {
+    is_wild(seed) && Dice::of(seed, "visibility", CHOICE_OF_PATIENT).below(2) != 0
+}
+
 /// What clients do in a run, and what hub they do it in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plot {

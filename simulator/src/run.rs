@@ -17,7 +17,7 @@ use crate::faults::{FaultId, Faults};
 use crate::history::HistoryWatch;
 use crate::look;
 use crate::network::{Timers, World};
-use crate::plot::Plot;
+use crate::plot::{Plot, is_patient};
 use crate::program::Gate;
 use crate::trace::Trace;
 use crate::unrest::unrest;
@@ -121,6 +121,9 @@ fn settings(options: &Options) -> HubSettings {
         settings.partition_management = PartitionManagement::Safe;
     }
     settings.sticky_sessions = dice.below(4) != 0;
+    if is_patient(options.seed) {
+        settings.control_queue_visibility_timeout = Duration::from_secs(120);
+    }
     if Plot::of(options.seed) == Plot::Everything {
         unusual(&mut settings, &mut dice);
     }

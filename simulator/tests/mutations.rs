@@ -9,7 +9,7 @@ const MAX_SEEDS: u64 = 1_000;
 /// Seeds that are looked at first, because it takes many others to find that one is missing.
 const FOUND_BY: [(&str, u64); 1] = [("fresh-verdicts", 693)];
 /// Seeds that failed, by what was wrong then.
-const REGRESSIONS: [(u64, &str); 14] = [
+const REGRESSIONS: [(u64, &str); 16] = [
     (
         6,
         "a start ran again over the execution that continued its own",
@@ -56,6 +56,14 @@ const REGRESSIONS: [(u64, &str); 14] = [
     (
         3124,
         "a rewind was cut off after the parent was woken, before the child was",
+    ),
+    (
+        1328,
+        "a child was about to end while its parent was rewound, which then waited for ever",
+    ),
+    (
+        966,
+        "a client died after it had woken a rewound parent and before its child",
     ),
 ];
 

@@ -41,7 +41,9 @@ impl HubClient {
                 status: row.runtime_status.unwrap_or(OrchestrationStatus::Pending),
             });
         }
-        for leaf in leaves {
+        // Children first: should we die in between, the next rewind finds them by their parent,
+        // as long as that sleeps.
+        for leaf in leaves.into_iter().rev() {
             hub.forget_session(&leaf);
             let data = reason.clone();
             self.send_to_any(&leaf, EventKind::Generic { data }).await?;

@@ -91,14 +91,13 @@ impl TaskHub {
             if has_child {
                 return Ok(());
             }
+            rewound.leaves.push(instance_id.to_owned());
             if !has_task {
                 // Perhaps an interrupted rewind dealt with them, and nobody woke the children.
                 let children = self.rewound_children(instance_id, &execution_id).await?;
                 let asleep = self.asleep_below(Vec::new(), children).await?;
                 rewound.leaves.extend(asleep);
             }
-            // After its children: while it sleeps, a rewind that is repeated finds them below it.
-            rewound.leaves.push(instance_id.to_owned());
             Ok(())
         }
         .boxed()
@@ -295,8 +294,6 @@ impl TaskHub {
                 pending.extend(marked_children(&rows)?);
             }
         }
-        // Children first: while a parent sleeps, a rewind that is repeated finds them below it.
-        found.reverse();
         Ok(found)
     }
 

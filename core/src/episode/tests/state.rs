@@ -65,3 +65,48 @@ fn the_first_end_counts_unless_termination_follows_continue_as_new() {
         assert_eq!(RuntimeState::load(events, None).status(), status);
     }
 }
+
+#[test]
+fn answers_from_before_a_rewind_are_told_from_those_of_the_second_run() {
+    let at = |tick| Timestamp::from_ticks(tick);
+    let rewound = |event_id, tick| {
+        let kind = EventKind::Generic { data: None };
+        let event = HistoryEvent::new(at(tick), kind);
+        HistoryEvent { event_id, ..event }
+    };
+    let event = |tick, kind| HistoryEvent::new(at(tick), kind);
+    let history = [
+        event(1, EventKind::OrchestratorStarted),
+        rewound(0, 2),
+        event(3, EventKind::OrchestratorCompleted),
+        event(4, EventKind::OrchestratorStarted),
+        rewound(-1, 5),
+        rewound(1, 6),
+        event(7, EventKind::OrchestratorCompleted),
+    ];
+    let state = RuntimeState::load(history.into_iter().map(Arc::new), None);
+    let answer = |task_scheduled_id, tick| {
+        let result = None;
+        event(
+            tick,
+            EventKind::TaskCompleted {
+                task_scheduled_id,
+                result,
+            },
+        )
+    };
+    assert!(!state.has_event_with_id(0), "asked for again, or never");
+    for (task, tick, episode, is_old) in [
+        (0, 9, Some(1), true),
+        (0, 9, Some(2), false),
+        (0, 9, Some(-1), false),
+        (0, 9, None, false),
+        (2, 9, Some(1), false),
+        (0, 5, Some(3), true),
+    ] {
+        let old = state.is_rewound(&answer(task, tick), episode);
+        assert_eq!(old, is_old, "task {task}, stamp {tick}, {episode:?}");
+    }
+    let untouched = RuntimeState::load([], None);
+    assert!(!untouched.is_rewound(&answer(0, 5), Some(1)));
+}
