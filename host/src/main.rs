@@ -74,7 +74,7 @@ fn run(line: CommandLine) -> Result<(), Failure> {
                 poison::run(command, &client, out).await
             }
             Command::Doctor { repair } => {
-                let client = HubClient::new(place.existing_hub(&env).await?);
+                let client = HubClient::new(doctor::hub(place, &env, repair, out).await?);
                 doctor::run(&client, repair, out).await
             }
             // Printed before, without settings.

@@ -19,6 +19,7 @@ const MANAGER_KEYS: [&str; 2] = [
 ];
 
 /// The hub that the command line, files and environment name.
+#[derive(Clone)]
 pub(crate) struct Place {
     settings: HubSettings,
     /// Whether they say how many partitions it has, …
@@ -56,8 +57,8 @@ impl Place {
 
     /// The storage, and the settings as far as they are said, the rest as the hub has it.
     pub(crate) async fn open(self, env: &Env) -> Result<(Account, HubSettings), Failure> {
+        let account = self.account(env)?;
         let mut settings = self.settings;
-        let account = open_account(&settings, env)?;
         if self.says_count && self.says_manager {
             return Ok((account, settings));
         }
@@ -71,7 +72,12 @@ impl Place {
         Ok((account, settings))
     }
 
-    /// The same of a hub that has to exist. Makes nothing, not even the embedded store's file.
+    /// The storage, unseen.
+    pub(crate) fn account(&self, env: &Env) -> Result<Account, Failure> {
+        Ok(open_account(&self.settings, env)?)
+    }
+
+    /// Storage and settings of a hub that has to exist. Makes nothing, not even the embedded store's file.
     pub(crate) async fn existing(self, env: &Env) -> Result<(Account, HubSettings), Failure> {
         let name = self.settings.hub_name.clone();
         let file = self.settings.embedded_file();

@@ -8,6 +8,7 @@ use durabletask_storage::ErrorKind;
 use durabletask_storage::wrappers::Operation;
 
 use crate::dice::Dice;
+use crate::plot::is_wild;
 
 /// A fault by its place in the seed's plan: the same in all runs of the seed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,8 +58,6 @@ pub(crate) enum Mishap {
     Stops,
 }
 
-/// Which seeds have mishaps at requests: such that none of the first regressions is among them.
-const MISHAPS: u64 = 0;
 /// How often each mishap happens, per so many requests.
 const PER_REQUESTS: u64 = 10_000;
 /// Mishaps of rough seeds.
@@ -187,8 +186,8 @@ impl Faults {
     /// What befalls that machine at its `n`-th request, and whether it does before the request is
     /// sent; else when it is answered. Only workers live in their machines.
     pub(crate) fn mishap(&self, machine: &Arc<str>, n: u64) -> Option<(Mishap, bool)> {
-        let rough = Dice::of(self.seed, "mishaps", MISHAPS).below(4);
-        if rough < 2 || !machine.starts_with('w') {
+        let rough = Dice::of(self.seed, "mishaps", 0).below(4);
+        if rough < 2 || !is_wild(self.seed) || !machine.starts_with('w') {
             return None;
         }
         let mut dice = Dice::of(self.seed, machine, n ^ u64::MAX);
@@ -234,8 +233,8 @@ impl Faults {
     /// Queues keep no order: in some seeds one message in eight is out of it.
     fn disorder(&self, machine: &Arc<str>, n: u64) -> Option<Dice> {
         let mut dice = Dice::of(self.seed, &format!("disorder of {machine}"), n);
-        let is_orderly = Dice::of(self.seed, "disorder", MISHAPS).below(2) == 0;
-        (!is_orderly && dice.below(8) == 0).then_some(dice)
+        let is_orderly = Dice::of(self.seed, "disorder", 0).below(2) == 0;
+        (is_wild(self.seed) && !is_orderly && dice.below(8) == 0).then_some(dice)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -157,8 +157,25 @@ fn faults_of_instance(row: &Row, history: &[&Row]) -> Vec<String> {
         .take_while(|row| history_row::execution_id(row) == current)
         .collect();
     let mut faults = faults_of(&own);
+    faults.extend(beginning(&own, &instance));
     faults.extend(ending(&own, status, row.get_str("Output")));
     faults
+}
+
+/// What the row says otherwise than history about the beginning.
+fn beginning(own: &[&Row], instance: &InstanceRow) -> Option<String> {
+    let mut events = own
+        .iter()
+        .filter_map(|row| history_row::row_to_event(row).ok());
+    let started = events.find_map(|event| match event.kind {
+        EventKind::ExecutionStarted(started) => Some(started),
+        _ => None,
+    })?;
+    let (is, should) = (
+        (&instance.name, &instance.version),
+        (&started.name, &started.version),
+    );
+    (is != should).then(|| format!("the row is of {is:?}, history of {should:?}"))
 }
 
 /// What the row says otherwise than history about the end.

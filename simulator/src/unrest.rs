@@ -11,13 +11,14 @@ use crate::crew::{Post, skew_ms};
 use crate::dice::Dice;
 use crate::faults::FaultId;
 use crate::network::World;
+use crate::plot::is_wild;
 
 /// Virtual time in which it happens, in milliseconds.
 const UNREST_MS: u64 = 240_000;
 /// Events of one run, at most.
 const MAX_EVENTS: u64 = 12;
 
-/// Sets clocks and takes partitions away, in half of the seeds.
+/// Sets clocks and takes partitions away, in half of the wild seeds.
 pub(crate) async fn unrest(
     world: Arc<World>,
     settings: HubSettings,
@@ -25,7 +26,7 @@ pub(crate) async fn unrest(
     seed: u64,
 ) {
     let mut dice = Dice::of(seed, "unrest", 0);
-    if dice.below(2) == 0 {
+    if dice.below(2) == 0 || !is_wild(seed) {
         return;
     }
     let mut times: Vec<u64> = (0..dice.below(MAX_EVENTS + 1))

@@ -21,18 +21,21 @@ use std::time::Duration;
 
 use azurite_tests::extension;
 use differences::Complaints;
-use durabletask_azurestorage::wire::{history_row, message, names};
+use durabletask_azurestorage::wire::message::{self, Decoded};
+use durabletask_azurestorage::wire::{history_row, names};
 use durabletask_core::{EventKind, HTTP_ACTIVITY_NAME};
+use durabletask_storage::wrappers::{Arguments, Recording};
 use durabletask_storage::{Query, Row, VirtualEnv, Write};
 use durabletask_worker::hub::{HubSettings, StoreChoice};
 use durabletask_worker::prelude::*;
 use durabletask_worker::{FailureDetails, TaskHub};
 use recorded::{Cut, Recorded};
 use serde_json::Value;
-use values::Place;
+use values::{Executions, Place};
 
 /// Of virtual time.
 const LIMIT: Duration = Duration::from_secs(600);
+const MAX_CALLS: usize = 100_000;
 const EVENT_DELAY_SECONDS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -83,6 +86,8 @@ fn take_over(recorded: &Recorded, cut: &Cut<'_>, complaints: &mut Complaints) {
         let settings = HubSettings::new(&recorded.hub_name, 2).with_store(StoreChoice::Memory);
         let hub = TaskHub::open(settings, &env).await.unwrap();
         lay_down(&hub, recorded, cut).await;
+        let (account, recording) = Recording::wrap(hub.account().clone(), MAX_CALLS);
+        let hub = TaskHub::new(env.clone(), account, hub.settings().clone());
         let worker = extension::builder().activity(RecordedServer(recorded.clone()));
         let running = worker.env(env.clone()).build().unwrap().start(&hub);
         let client = Client::new(&hub);
@@ -92,8 +97,19 @@ fn take_over(recorded: &Recorded, cut: &Cut<'_>, complaints: &mut Complaints) {
             env.sleep(PAUSE).await;
         }
         running.stop().await.unwrap();
+        assert_eq!(recording.missed_calls(), 0, "{cut}");
+        let calls = recording.take();
+        let mut executions = Vec::new();
         for id in &expected {
-            compare(&hub, recorded, cut, id, complaints).await;
+            executions.push(compare(&hub, recorded, cut, id, complaints).await);
+        }
+        for call in calls {
+            if let Arguments::Put { text, .. } = call.arguments {
+                let text = executions
+                    .iter()
+                    .fold(text, |text, known| known.known(&text));
+                compare_message(recorded, cut, &text, complaints);
+            }
         }
     });
     ran.unwrap_or_else(|stalled| panic!("{cut}: {stalled}"));
@@ -142,7 +158,7 @@ async fn compare(
     cut: &Cut<'_>,
     instance_id: &str,
     complaints: &mut Complaints,
-) {
+) -> Executions {
     let key = names::escape_key(instance_id);
     let ours = rows(hub, &hub.names().history_table(), &key).await;
     let ours: Vec<Row> = ours
@@ -159,7 +175,7 @@ async fn compare(
     assert_eq!(kinds(&ours), kinds(&theirs), "{cut}: {instance_id}");
     let is_cut = instance_id == cut.instance_id();
     let kept = if is_cut { cut.kept() } else { 0 };
-    let executions = values::Executions::new(&ours, &theirs);
+    let executions = Executions::new(&ours, &theirs);
     for (at, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
         if at < kept {
             assert_eq!(
@@ -169,18 +185,31 @@ async fn compare(
             continue;
         }
         let place = Place::event(recorded, theirs);
-        complaints.compare(&place, &executions, theirs, ours);
+        complaints.compare_rows(&place, &executions, theirs, ours);
     }
     let ours = rows(hub, &hub.names().instances_table(), &key)
         .await
         .remove(0);
     let theirs = recorded.instance(&key);
-    complaints.compare(
+    complaints.compare_rows(
         &Place::instance(recorded, &theirs),
         &executions,
         &theirs,
         &ours,
     );
+    executions
+}
+
+/// Compares a message that our worker sent.
+fn compare_message(recorded: &Recorded, cut: &Cut<'_>, text: &str, complaints: &mut Complaints) {
+    let Ok(Decoded::Message(data)) = message::decode(text) else {
+        panic!("{cut}: {text}");
+    };
+    let theirs = recorded.message_like(&data);
+    let theirs = theirs.unwrap_or_else(|| panic!("{cut}: .NET did not send {text}"));
+    let place = Place::message(recorded, &data);
+    let [theirs, ours] = [theirs, text].map(values::message_members);
+    complaints.compare(&place, &theirs, &ours);
 }
 
 async fn rows(hub: &TaskHub, table: &str, key: &str) -> Vec<Row> {

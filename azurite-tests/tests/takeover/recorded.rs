@@ -21,7 +21,13 @@ pub(crate) struct Recorded {
     /// Instance rows by partition key.
     instances: BTreeMap<String, Row>,
     /// All messages that were sent, once each.
-    messages: Arc<Vec<MessageData>>,
+    messages: Arc<Vec<Message>>,
+}
+
+/// A message and its text.
+pub(crate) struct Message {
+    pub(crate) data: MessageData,
+    pub(crate) json: String,
 }
 
 impl Recorded {
@@ -75,12 +81,23 @@ impl Recorded {
         self.instances[key].clone()
     }
 
+    /// The message to the same instance, about the same event.
+    pub(crate) fn message_like(&self, data: &MessageData) -> Option<&str> {
+        let is_like = |message: &&Message| {
+            let (theirs, ours) = (&message.data.message, &data.message);
+            theirs.target.instance_id == ours.target.instance_id
+                && theirs.event.event_id == ours.event.event_id
+                && theirs.event.event_type() == ours.event.event_type()
+                && answered(&theirs.event.kind) == answered(&ours.event.kind)
+        };
+        let found = self.messages.iter().find(is_like);
+        found.map(|message| message.json.as_str())
+    }
+
     /// What a request to that address was answered, if it was.
     pub(crate) fn answer_to(&self, uri: &str) -> Option<Value> {
-        let request = self
-            .messages
-            .iter()
-            .find_map(|data| match &data.message.event.kind {
+        let request = self.messages.iter().find_map(|Message { data, .. }| {
+            match &data.message.event.kind {
                 EventKind::TaskScheduled(task)
                     if task.name.as_deref() == Some(HTTP_ACTIVITY_NAME) =>
                 {
@@ -88,7 +105,8 @@ impl Recorded {
                     (input[0]["uri"] == uri).then_some(&data.message)
                 }
                 _ => None,
-            })?;
+            }
+        })?;
         let history = self.history(&request.target.instance_id);
         history.events.iter().find_map(|event| match &event.kind {
             EventKind::TaskCompleted {
@@ -102,20 +120,18 @@ impl Recorded {
     }
 }
 
-fn messages(scenario: &str) -> Vec<MessageData> {
-    let mut messages: Vec<MessageData> = Vec::new();
-    for request in golden::requests(scenario) {
-        if request.method != "POST" {
-            continue;
-        }
-        for text in request.message_texts() {
-            if let Ok(Decoded::Message(data)) = message::decode(text.trim_start_matches('\u{feff}'))
-                && !messages
-                    .iter()
-                    .any(|known| known.activity_id == data.activity_id)
-            {
-                messages.push(*data);
-            }
+fn messages(scenario: &str) -> Vec<Message> {
+    let mut messages: Vec<Message> = Vec::new();
+    let requests = golden::requests(scenario).into_iter();
+    let posts = requests.filter(|request| request.method == "POST");
+    for text in posts.flat_map(|request| request.message_texts()) {
+        let json = text.trim_start_matches('\u{feff}').to_owned();
+        if let Ok(Decoded::Message(data)) = message::decode(&json)
+            && !messages
+                .iter()
+                .any(|known| known.data.activity_id == data.activity_id)
+        {
+            messages.push(Message { data: *data, json });
         }
     }
     messages
@@ -228,12 +244,8 @@ impl Cut<'_> {
                 _ => false,
             }
         };
-        recorded
-            .messages
-            .iter()
-            .filter(is_on_its_way)
-            .cloned()
-            .collect()
+        let messages = recorded.messages.iter().map(|message| &message.data);
+        messages.filter(is_on_its_way).cloned().collect()
     }
 }
 

@@ -7,12 +7,14 @@ mod structure;
 use std::io;
 use std::ops::ControlFlow;
 
-use durabletask_azurestorage::hub::{create_hub, hub_overview};
-use durabletask_azurestorage::{Finding, HubClient, SweepOptions, TaskHubError};
+use durabletask_azurestorage::hub::{HubError, create_hub, hub_overview};
+use durabletask_azurestorage::{Finding, HubClient, SweepOptions, TaskHub, TaskHubError};
+use durabletask_storage::Env;
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output::{self, Output};
+use crate::place::Place;
 use crate::progress::Progress;
 
 /// What is wrong with the hub as a whole.
@@ -42,6 +44,27 @@ impl Left {
         self.all += u64::from(!is_repaired);
         self.repairable += u64::from(!is_repaired && is_repairable);
     }
+}
+
+/// The hub. An unreadable `taskhub.json` keeps everybody from it: the repair removes it first.
+pub(crate) async fn hub(
+    place: Place,
+    env: &Env,
+    repair: bool,
+    out: Output,
+) -> Result<TaskHub, Failure> {
+    let path = match place.clone().existing_hub(env).await {
+        Err(Failure::Hub(HubError::TaskHubJson { blob, .. })) if repair => blob,
+        other => return other,
+    };
+    let (container, blob) = path.split_once('/').unwrap_or_default();
+    let account = place.account(env)?;
+    let deleted = account.blobs.delete_blob(container, blob, None).await;
+    deleted.map_err(TaskHubError::from)?;
+    let sentence = format!("{path} is not what any worker writes; it is removed");
+    let json = json!({ "problem": sentence, "isRepaired": true, "isRepairable": true });
+    out.report(&json, &done_or_not(&sentence, true))?;
+    place.existing_hub(env).await
 }
 
 /// Names each thing that is wrong, and repairs what can be repaired if asked to.

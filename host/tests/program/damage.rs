@@ -232,11 +232,16 @@ async fn what_the_hub_is_made_of_is_made_anew() {
         ("false", "container desk-leases"),
     ] {
         let desk = Desk::embedded(&format!("gutted-{manager}"));
-        let host = format!(
-            r#"{{"extensions":{{"durableTask":{{"storageProvider":{{"useTablePartitionManagement":{manager}}}}}}}}}"#
-        );
+        let provider = |more: &str| {
+            format!(
+                r#"{{"extensions":{{"durableTask":{{"storageProvider":{{"useTablePartitionManagement":{manager}{more}}}}}}}}}"#
+            )
+        };
+        let host = provider(r#","partitionCount":6"#);
         std::fs::write(desk.folder.0.join("host.json"), host).unwrap();
         assert_eq!(desk.run("hub create").code, 0);
+        // How many partitions there were, is left to be seen from the queues.
+        std::fs::write(desk.folder.0.join("host.json"), provider("")).unwrap();
         let account =
             durabletask_azurestorage::hub::open_account(&desk.settings(), &Env::system()).unwrap();
         account.tables.delete_table("DeskHistory").await.unwrap();
@@ -274,7 +279,7 @@ async fn what_the_hub_is_made_of_is_made_anew() {
             mended.out
         );
         well(&desk).await;
-        assert_eq!(desk.run("partitions").out.lines().count(), 5);
+        assert_eq!(desk.run("partitions").out.lines().count(), 7);
     }
 }
 

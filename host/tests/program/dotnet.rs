@@ -231,8 +231,22 @@ async fn legacy_owners_are_shown_and_lost_records_made_anew() {
         .put_blob(&leases, &lost, garbage, PutCondition::Always, None)
         .await
         .unwrap();
+    let garbage = Bytes::from_static(b"no hub");
+    blobs
+        .put_blob(&leases, "taskhub.json", garbage, PutCondition::Always, None)
+        .await
+        .unwrap();
+    let refused = desk.run("partitions");
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.err.contains("delete that blob, or"),
+        "{}",
+        refused.err
+    );
     let mended = desk.run("doctor --repair");
     assert_eq!(mended.code, 0, "{}", mended.out);
+    let told = format!("{leases}/taskhub.json is not what any worker writes; it is removed (done)");
+    assert!(mended.out.starts_with(&told), "{}", mended.out);
     let told = format!("the lease record {leases}/{lost} is not what any worker writes");
     assert!(mended.out.contains(&told), "{}", mended.out);
     let well = desk.run("doctor");

@@ -118,7 +118,9 @@ pub enum HubError {
         configured: &'static str,
     },
     /// `taskhub.json` is not readable.
-    #[error("{blob} is not what any worker writes; repair or delete that blob")]
+    #[error(
+        "{blob} is not what any worker writes; delete that blob, or say `durabletask doctor --repair`"
+    )]
     TaskHubJson {
         /// Container and blob.
         blob: String,

@@ -7,7 +7,7 @@ use durabletask_storage::{Account, Query};
 use super::error::HubError;
 use super::settings::{HubSettings, PartitionManagement};
 use super::task_hub_json::TaskHubInfo;
-use crate::partition::LeaseRow;
+use crate::partition::{LeaseRow, PartitionId};
 
 /// How a hub was made, as far as it tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,7 +22,8 @@ pub struct HubRecords {
 /// app have it in their settings, and are refused when those contradict the hub. Nothing is known
 /// of a hub that is not there.
 ///
-/// Price: one table and one blob request, one blob request more if it is not known from the rows.
+/// Price: one table and one blob request; if the partition count is not known from the rows, one
+/// blob request more, and one queue request if it is not known at all.
 pub async fn hub_records(
     account: &Account,
     settings: &HubSettings,
@@ -45,10 +46,28 @@ pub async fn hub_records(
         Some(PartitionManagement::Table) => of_rows,
         _ => count_of_json(account, settings).await?.or(of_rows),
     };
+    let partition_count = match partition_count {
+        None => count_of_queues(account, settings).await?,
+        some => some,
+    };
     Ok(HubRecords {
         partition_count,
         partition_management,
     })
+}
+
+/// Partitions by the control queues that are there, which outlive lost records; those of an earlier,
+/// larger partition count as well.
+async fn count_of_queues(
+    account: &Account,
+    settings: &HubSettings,
+) -> Result<Option<u32>, HubError> {
+    let hub = settings.hub_name.to_lowercase();
+    let prefix = format!("{hub}-control-");
+    let queues = account.queues.list_queues(&prefix).await?;
+    let indexes = queues.iter();
+    let indexes = indexes.filter_map(|queue| PartitionId::from_queue(&hub, queue));
+    Ok(indexes.map(|partition| partition.index() + 1).max())
 }
 
 fn any_in(blobs: &[LeaseBlob], folder: &str) -> bool {

@@ -280,6 +280,23 @@ impl TaskHub {
         }
     }
 
+    /// Children of a sleeping instance that were rewound with it and have ended. One table
+    /// transaction for each child.
+    pub(crate) async fn ended_children(
+        &self,
+        asleep: Option<&Asleep>,
+    ) -> Result<Vec<String>, TaskHubError> {
+        let mut ended = Vec::new();
+        for child in asleep.iter().flat_map(|asleep| &asleep.children) {
+            let row = self.instance_row(child, false).await?;
+            let status = row.and_then(|row| row.runtime_status);
+            if status.is_some_and(OrchestrationStatus::is_terminal) {
+                ended.push(child.clone());
+            }
+        }
+        Ok(ended)
+    }
+
     async fn rewound_children(
         &self,
         instance_id: &str,

@@ -31,6 +31,7 @@ impl HubClient {
             return Ok(None);
         };
         let id = &row.instance_id;
+        let mut asleep = None;
         let found = if row.is_pending() && !hub.has_history(id, execution_id).await? {
             if !hub.is_start_overdue(&row) {
                 return Ok(None);
@@ -38,7 +39,10 @@ impl HubClient {
             FindingKind::LostStart
         } else if hub.has_ended(id, execution_id).await? {
             FindingKind::StaleStatus
-        } else if row.is_pending() && hub.asleep(id, execution_id).await?.is_some() {
+        } else if row.is_pending()
+            && let Some(found) = hub.asleep(id, execution_id).await?
+        {
+            asleep = Some(found);
             FindingKind::SleepingRewind
         } else {
             let is_running = row.runtime_status == Some(OrchestrationStatus::Running);
@@ -57,9 +61,12 @@ impl HubClient {
                 FindingKind::StaleStatus => hub.repair(id).await?,
                 _ if hub.claim(&row).await? => {
                     let data = Some("woken by the sweeper after a rewind".to_owned());
-                    for leaf in hub.asleep_below(vec![id.clone()], Vec::new()).await? {
+                    // Children that sleep are found by themselves.
+                    let mut woken = hub.ended_children(asleep.as_ref()).await?;
+                    woken.push(id.clone());
+                    for id in woken {
                         let data = data.clone();
-                        self.send_to_any(&leaf, EventKind::Generic { data }).await?;
+                        self.send_to_any(&id, EventKind::Generic { data }).await?;
                     }
                     true
                 }
