@@ -7,7 +7,7 @@ use simulator::{MUTATIONS, Options, all_but, run};
 /// Seeds within which a missing protection is found.
 const MAX_SEEDS: u64 = 1_000;
 /// Seeds that failed, by what was wrong then.
-const REGRESSIONS: [(u64, &str); 15] = [
+const REGRESSIONS: [(u64, &str); 16] = [
     (
         6,
         "a start ran again over the execution that continued its own",
@@ -50,6 +50,10 @@ const REGRESSIONS: [(u64, &str); 15] = [
     (
         1008,
         "a row was repaired while a rewind was cut off, which no rewind found any more",
+    ),
+    (
+        3124,
+        "a rewind was cut off after the parent was woken, before the child was",
     ),
     (
         1328,

@@ -112,8 +112,7 @@ impl TaskHub {
         instance_id: &str,
         execution_id: &str,
     ) -> Result<(), TaskHubError> {
-        let query = filter::history(instance_id, Some(execution_id));
-        let rows = self.query_all(&self.tables().history, query).await?;
+        let rows = self.history_of(instance_id, execution_id).await?;
         for row in rewound::unanswered(rows) {
             if let Ok(child) = rewound::child_of(&row)
                 && !self.may_start_again(child).await?
@@ -222,6 +221,18 @@ impl TaskHub {
         Ok(())
     }
 
+    /// The history rows of an execution. One table transaction per 1,000 rows.
+    async fn history_of(
+        &self,
+        instance_id: &str,
+        execution_id: &str,
+    ) -> Result<Vec<Row>, StorageError> {
+        let query = filter::history(instance_id, Some(execution_id));
+        let mut rows = self.query_all(&self.tables().history, query).await?;
+        rows.retain(|row| !history_row::is_sentinel(row));
+        Ok(rows)
+    }
+
     /// Whether the execution was rewound and has not run since. Price: one table transaction per
     /// 1,000 rows.
     pub(crate) async fn asleep(
@@ -229,9 +240,7 @@ impl TaskHub {
         instance_id: &str,
         execution_id: &str,
     ) -> Result<Option<Asleep>, TaskHubError> {
-        let query = filter::history(instance_id, Some(execution_id));
-        let mut rows = self.query_all(&self.tables().history, query).await?;
-        rows.retain(|row| !history_row::is_sentinel(row));
+        let rows = self.history_of(instance_id, execution_id).await?;
         if !rewound::is_asleep(&rows) {
             return Ok(None);
         }
@@ -254,7 +263,7 @@ impl TaskHub {
                 Some(instance_id) => (instance_id, false),
                 None => match children.pop() {
                     Some(child) => (child, true),
-                    None => return Ok(found),
+                    None => break,
                 },
             };
             if !seen.insert(instance_id.clone()) {
@@ -264,19 +273,28 @@ impl TaskHub {
             if is_child {
                 found.push(instance_id.clone());
             }
-            let Some(row) = row.filter(InstanceRow::is_pending) else {
+            let has_ended = |row: &InstanceRow| {
+                row.runtime_status
+                    .is_some_and(OrchestrationStatus::is_terminal)
+            };
+            let Some(row) = row.filter(|row| !has_ended(row)) else {
                 continue;
             };
-            let Some(execution_id) = row.execution_id else {
+            let Some(execution_id) = row.execution_id.as_deref() else {
                 continue;
             };
-            if let Some(asleep) = self.asleep(&instance_id, &execution_id).await? {
-                children.extend(asleep.children);
+            let rows = self.history_of(&instance_id, execution_id).await?;
+            if row.is_pending() && rewound::is_asleep(&rows) {
+                children.extend(marked_children(&rows)?);
                 if !is_child {
                     found.push(instance_id);
                 }
+            } else {
+                // It runs again; a child may sleep that nobody came to wake.
+                pending.extend(marked_children(&rows)?);
             }
         }
+        Ok(found)
     }
 
     /// Children of a sleeping instance that were rewound with it and have ended. One table

@@ -195,6 +195,26 @@ fn an_interrupted_rewind_is_finished_by_the_next() {
     assert!(crashes > 30, "{crashes}");
 }
 
+/// The parent was woken and runs, its child was not: the same call wakes the child.
+#[test]
+fn a_child_that_nobody_woke_is_found_below_a_parent_that_runs() {
+    run(async |env| {
+        let hub = TestHub::new(&env, "unwoken").await;
+        failed_family(&hub).await;
+        hub.client.rewind("p", None).await.unwrap();
+        for (number, event) in [(8, "OrchestratorStarted"), (9, "OrchestratorCompleted")] {
+            let mut row = Row::new("p", format!("{number:016X}"));
+            row.set("ExecutionId", "p-e");
+            row.set("EventType", event);
+            row.set("EventId", -1);
+            hub.put_row(&hub.history(), row).await;
+        }
+        hub.asked();
+        hub.client.rewind("p", None).await.unwrap();
+        assert_eq!(puts(&hub.asked()), ["c"]);
+    });
+}
+
 /// Answers that came while the instance was Failed were dropped: whoever gave them is asked again.
 #[test]
 fn decisions_without_an_answer_are_made_again() {
