@@ -187,6 +187,10 @@ async fn whole(world: &Arc<World>, settings: &HubSettings, seed: u64) {
     }
     let adrift = act(world, settings, &gate, seed).await;
     world.faults.end();
+    if !adrift.is_empty() {
+        // A rewind that was cut off holds answers back until somebody wakes its instance.
+        look::sweep(world, settings).await;
+    }
     look::until_quiet(world, settings).await;
     look::sweep(world, settings).await;
     look::until_quiet(world, settings).await;
