@@ -88,7 +88,7 @@ impl Recorded {
             theirs.target.instance_id == ours.target.instance_id
                 && theirs.event.event_id == ours.event.event_id
                 && theirs.event.event_type() == ours.event.event_type()
-                && answered(&theirs.event.kind) == answered(&ours.event.kind)
+                && theirs.event.answered_task() == ours.event.answered_task()
         };
         let found = self.messages.iter().find(is_like);
         found.map(|message| message.json.as_str())
@@ -180,7 +180,7 @@ impl Cut<'_> {
         !self
             .past()
             .iter()
-            .any(|event| answered(&event.kind) == Some(id))
+            .any(|event| event.answered_task() == Some(id))
     }
 
     pub(crate) fn rows_that_stay(&self, recorded: &Recorded) -> Vec<Row> {
@@ -254,28 +254,5 @@ fn child_of(event: &HistoryEvent) -> Option<String> {
     match &event.kind {
         EventKind::SubOrchestrationCreated(child) => child.instance_id.clone(),
         _ => None,
-    }
-}
-
-/// The task or timer that an event answers.
-fn answered(kind: &EventKind) -> Option<i32> {
-    match kind {
-        EventKind::TaskCompleted {
-            task_scheduled_id, ..
-        }
-        | EventKind::SubOrchestrationCompleted {
-            task_scheduled_id, ..
-        } => Some(*task_scheduled_id),
-        EventKind::TaskFailed(failed) | EventKind::SubOrchestrationFailed(failed) => {
-            Some(failed.task_scheduled_id)
-        }
-        EventKind::TimerFired { timer_id, .. } => Some(*timer_id),
-        _ => None,
-    }
-}
-
-impl fmt::Display for Cut<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} after {} rows", self.history, self.kept)
     }
 }
