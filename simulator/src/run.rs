@@ -187,10 +187,10 @@ async fn whole(world: &Arc<World>, settings: &HubSettings, seed: u64) {
     }
     let adrift = act(world, settings, &gate, seed).await;
     world.faults.end();
-    if !adrift.is_empty() {
-        // A rewind that was cut off holds answers back until somebody wakes its instance.
-        look::sweep(world, settings).await;
-    }
+    // A rewind that was cut off holds answers back until it is called again.
+    let is_rewound = |left: &Adrift| matches!(left, Adrift::Rewound(_));
+    let (rewound, adrift): (Vec<_>, Vec<_>) = adrift.into_iter().partition(is_rewound);
+    tidy_up(world, settings, rewound).await;
     look::until_quiet(world, settings).await;
     look::sweep(world, settings).await;
     look::until_quiet(world, settings).await;
