@@ -256,3 +256,9 @@ fn child_of(event: &HistoryEvent) -> Option<String> {
         _ => None,
     }
 }
+
+impl fmt::Display for Cut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} after {} rows", self.history, self.kept)
+    }
+}
