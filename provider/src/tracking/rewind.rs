@@ -55,11 +55,18 @@ impl TaskHub {
             let failures = self
                 .query_all(table, filter::failures(instance_id, &execution_id))
                 .await?;
-            let (mut has_child, mut has_task) = (false, false);
+            let (mut has_child, mut has_task, mut end) = (false, false, None);
             for failure in failures {
                 let what = rewound::failure_of(&failure).map_err(unreadable(&failure))?;
                 match what {
-                    Failure::Orchestration => {}
+                    Failure::Orchestration => {
+                        // Others are ends of earlier runs, rewound by then.
+                        let completed = EventType::ExecutionCompleted;
+                        if history_row::event_type(&failure).ok() == Some(completed) {
+                            end = Some(failure);
+                            continue;
+                        }
+                    }
                     Failure::Task(id) => {
                         has_task = true;
                         let scheduled = self
@@ -87,6 +94,11 @@ impl TaskHub {
                 self.replace_row(failure, rewound::blank).await?;
             }
             self.redo_unanswered(instance_id, &execution_id).await?;
+            // Last: until then a message that comes meanwhile finds an instance that has ended, and
+            // from then on one that is rewound as a whole.
+            if let Some(end) = end {
+                self.replace_row(end, rewound::blank).await?;
+            }
             self.show_rewound(instance_id, row).await?;
             if has_child {
                 return Ok(());
