@@ -142,11 +142,11 @@ impl Driver {
             let hub = &self.context.hub;
             hub.terminate_unstarted(&row, stamped, reason).await?;
             hub.instance_changed(&self.instance_id);
-        } else if row.is_pending() {
-            self.put_back(own);
-            return Ok(foreign);
+            return Ok([own, foreign].concat());
         }
-        Ok([own, foreign].concat())
+        // Also if the row says Running: it was committed after the history was read.
+        self.put_back(own);
+        Ok(foreign)
     }
 
     fn drop_messages(&self, messages: Vec<Inbound>) {
