@@ -7,7 +7,7 @@ use simulator::{MUTATIONS, Options, all_but, run};
 /// Seeds within which a missing protection is found.
 const MAX_SEEDS: u64 = 1_000;
 /// Seeds that failed, by what was wrong then.
-const REGRESSIONS: [(u64, &str); 16] = [
+const REGRESSIONS: [(u64, &str); 17] = [
     (
         6,
         "a start ran again over the execution that continued its own",
@@ -62,6 +62,10 @@ const REGRESSIONS: [(u64, &str); 16] = [
     (
         966,
         "a client died after it had woken a rewound parent and before its child",
+    ),
+    (
+        32158,
+        "a stray message woke an instance whose rows were still being rewound",
     ),
 ];
 
