@@ -7,7 +7,7 @@ use simulator::{MUTATIONS, Options, all_but, run};
 /// Seeds within which a missing protection is found.
 const MAX_SEEDS: u64 = 1_000;
 /// Seeds that failed, by what was wrong then.
-const REGRESSIONS: [(u64, &str); 17] = [
+const REGRESSIONS: [(u64, &str); 19] = [
     (
         6,
         "a start ran again over the execution that continued its own",
@@ -66,6 +66,14 @@ const REGRESSIONS: [(u64, &str); 17] = [
     (
         32158,
         "a stray message woke an instance whose rows were still being rewound",
+    ),
+    (
+        42238,
+        "what a child sent to itself came before its first commit, and was dropped",
+    ),
+    (
+        46258,
+        "a slow rewind took out what was decided after a faster one",
     ),
 ];
 

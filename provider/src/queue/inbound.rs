@@ -36,6 +36,12 @@ impl Inbound {
             .filter(|id| !id.trim().is_empty())
     }
 
+    /// Whether an orchestration decided to send it: no client, and no answer to a task.
+    pub(crate) fn is_from_orchestration(&self) -> bool {
+        let is_answer = self.message().event.answered_task().is_some();
+        !is_answer && !self.data.sender.instance_id.trim().is_empty()
+    }
+
     /// Whether it starts an execution.
     pub(crate) fn is_start(&self) -> bool {
         self.message().event.as_started().is_some()

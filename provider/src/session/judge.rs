@@ -8,10 +8,10 @@ use crate::hub::Protections;
 use crate::queue::held::put_back_seconds;
 use crate::queue::inbound::Inbound;
 
-/// Deliveries after which an answer without history is let through, to be deleted
+/// Deliveries after which a message without history is let through, to be deleted
 /// (chapter 02 §4.5 b), if it has waited long enough by then.
 const MAX_HELD_BACK_DELIVERIES: u32 = 5;
-/// Visibility timeouts for which such an answer waits at least: a worker that stands still between
+/// Visibility timeouts for which such a message waits at least: a worker that stands still between
 /// sending and its first commit holds the start that long, and may commit just before it comes back.
 const HELD_BACK_VISIBILITY_TIMEOUTS: u32 = 2;
 /// Deliveries whose pauses are added up: more than the longest such wait, two hours, has.
@@ -53,18 +53,21 @@ fn is_early(state: &RuntimeState, is_starting: bool, inbound: &Inbound) -> bool 
     let Some(task) = inbound.message().event.answered_task() else {
         return false;
     };
-    let deliveries = inbound.held.dequeue_count();
-    let waits = HELD_BACK_VISIBILITY_TIMEOUTS.saturating_mul(inbound.held.visibility_seconds());
-    let waited = (1..deliveries.min(MAX_COUNTED_DELIVERIES)).map(put_back_seconds);
-    let is_stray = !is_starting
-        && state.started().is_none()
-        && deliveries > MAX_HELD_BACK_DELIVERIES
-        && (deliveries > MAX_COUNTED_DELIVERIES || waited.sum::<u32>() >= waits);
+    let is_stray = !is_starting && state.started().is_none() && has_waited(inbound);
     // What has ended expects nothing any more: its last episode may have run again without that
     // task. .NET puts such an answer back for ever.
     let has_ended = state.status().is_terminal();
     // A split timer answers no task; .NET writes it to force another episode.
     !is_stray && !has_ended && task >= 0 && !state.has_event_with_id(task)
+}
+
+/// Whether a message has waited for a history for as long as one may take to be committed.
+pub(super) fn has_waited(inbound: &Inbound) -> bool {
+    let deliveries = inbound.held.dequeue_count();
+    let waits = HELD_BACK_VISIBILITY_TIMEOUTS.saturating_mul(inbound.held.visibility_seconds());
+    let waited = (1..deliveries.min(MAX_COUNTED_DELIVERIES)).map(put_back_seconds);
+    deliveries > MAX_HELD_BACK_DELIVERIES
+        && (deliveries > MAX_COUNTED_DELIVERIES || waited.sum::<u32>() >= waits)
 }
 
 /// Whether history holds the message already: it came back because its delete did not happen.

@@ -110,9 +110,16 @@ impl Driver {
         if is_started {
             self.answer_again(&loaded.state, &messages).await?;
         }
+        let is_unknown = row.is_none() && !is_started && loaded.sentinel.is_none();
         let unstarted = row.filter(|row| is_unstarted(row, &loaded));
         let messages = self.treat_unstarted(unstarted, messages).await?;
-        self.drop_messages(messages);
+        // A child has no row before its first commit, and what it sends to itself, or its parent
+        // to it, may come before that. .NET drops it.
+        let (early, strays): (Vec<_>, Vec<_>) = messages.into_iter().partition(|inbound| {
+            is_unknown && inbound.is_from_orchestration() && !judge::has_waited(inbound)
+        });
+        self.put_back(early);
+        self.drop_messages(strays);
         Ok(left)
     }
 

@@ -125,6 +125,12 @@ impl TaskHub {
         execution_id: &str,
     ) -> Result<(), TaskHubError> {
         let rows = self.history_of(instance_id, execution_id).await?;
+        let has_ended =
+            |row: &Row| history_row::event_type(row).ok() == Some(EventType::ExecutionCompleted);
+        if !rows.iter().any(has_ended) {
+            // Another rewind was faster, and what is open now was decided since.
+            return Ok(());
+        }
         for row in rewound::unanswered(rows) {
             if let Ok(child) = rewound::child_of(&row)
                 && !self.may_start_again(child).await?
