@@ -1,8 +1,8 @@
 //! Bringing an instance row that is behind its history up to date (chapter 03 §3.6, design.md §6).
 
-use durabletask_core::episode::{RuntimeState, is_derived_id, is_later_generation};
 use std::sync::Arc;
 
+use durabletask_core::episode::{RuntimeState, is_derived_id, is_later_generation};
 use durabletask_core::{EventType, HistoryEvent, OrchestrationStatus};
 use durabletask_storage::{Condition, Row, Write};
 
@@ -23,8 +23,10 @@ impl TaskHub {
     pub(crate) async fn repair(&self, instance_id: &str) -> Result<bool, TaskHubError> {
         let row = self.instance_row(instance_id, false).await?;
         let loaded = self.load_session(instance_id, None).await?;
-        let known = KnownRow::of(row.as_ref(), &loaded.state);
-        let write = match known {
+        if loaded.state.execution_id().is_none() {
+            return Ok(false);
+        }
+        let write = match KnownRow::of(row.as_ref(), &loaded.state) {
             KnownRow::Missing => Write::Insert(self.whole_row(instance_id, &loaded, None)),
             KnownRow::Is {
                 etag,
@@ -35,9 +37,6 @@ impl TaskHub {
             ),
             _ => return Ok(false),
         };
-        if loaded.state.execution_id().is_none() {
-            return Ok(false);
-        }
         match self.write_instance(write).await {
             Ok(_) => {}
             // Written or purged since it was read: by somebody who knew more.

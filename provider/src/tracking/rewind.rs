@@ -61,8 +61,7 @@ impl TaskHub {
                 match what {
                     Failure::Orchestration => {
                         // Others are ends of earlier runs, rewound by then.
-                        let completed = EventType::ExecutionCompleted;
-                        if history_row::event_type(&failure).ok() == Some(completed) {
+                        if is_end(&failure) {
                             end = Some(failure);
                             continue;
                         }
@@ -93,10 +92,10 @@ impl TaskHub {
                 }
                 self.replace_row(failure, rewound::blank).await?;
             }
-            self.redo_unanswered(instance_id, &execution_id).await?;
             // Last: until then a message that comes meanwhile finds an instance that has ended, and
             // from then on one that is rewound as a whole.
             if let Some(end) = end {
+                self.redo_unanswered(instance_id, &execution_id).await?;
                 self.replace_row(end, rewound::blank).await?;
             }
             self.show_rewound(instance_id, row).await?;
@@ -125,9 +124,7 @@ impl TaskHub {
         execution_id: &str,
     ) -> Result<(), TaskHubError> {
         let rows = self.history_of(instance_id, execution_id).await?;
-        let has_ended =
-            |row: &Row| history_row::event_type(row).ok() == Some(EventType::ExecutionCompleted);
-        if !rows.iter().any(has_ended) {
+        if !rows.iter().any(is_end) {
             // Another rewind was faster, and what is open now was decided since.
             return Ok(());
         }
@@ -361,4 +358,9 @@ fn marked_children(rows: &[Row]) -> Result<Vec<String>, TaskHubError> {
 fn unreadable(row: &Row) -> impl FnOnce(WireError) -> TaskHubError + use<> {
     let what = super::load::row_name(row);
     move |source| TaskHubError::unreadable(what, source)
+}
+
+/// Whether the row is the end of an execution, not rewound.
+fn is_end(row: &Row) -> bool {
+    history_row::event_type(row).ok() == Some(EventType::ExecutionCompleted)
 }
